@@ -1,0 +1,75 @@
+"""Where stem, blocks and head are in each architecture. One function per library; a table where the rule needs help."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from ftkit.errors import UserError
+from ftkit.layers import Layout, make_layout
+
+# For these, blocks do not lie in one plain list directly below the body.
+_BLOCK_PATTERNS = {"resnet": ("encoder.stages.*.layers.*",), "albert": ("encoder.albert_layer_groups.*",)}
+
+# The heads of these architectures look only at the first token, so that is all that a cache need keep for them.
+FIRST_TOKEN_HEADS = {"bert", "roberta", "distilbert", "electra", "xlm-roberta", "camembert", "vit"}
+
+
+def transformers_layout(net: nn.Module) -> Layout:
+    """The layout of any transformers model with one stack of blocks (BERT, RoBERTa, GPT-2, ViT, Llama, ResNet, …).
+
+    The longest list of modules in the body is the stack. What comes before it is the stem. What follows it inside the
+    body (a final norm) goes with the last block, except a pooler: BERT's pooler feeds nothing but the head, so it is
+    part of the head. Everything outside the body is the head.
+    """
+    prefix = net.base_model_prefix
+    body = getattr(net, prefix)
+    inside = [name for name, _ in body.named_children()]
+    patterns = _BLOCK_PATTERNS.get(net.config.model_type) or (f"{_longest_list(body)}.*",)
+    stack = inside.index(patterns[0].split(".")[0])
+    poolers = [name for name in inside if "pooler" in name and any(True for _ in getattr(body, name).parameters())]
+    after = [name for name in inside[stack + 1 :] if name not in poolers]
+    outside = [name for name, _ in net.named_children() if name != prefix]
+    stack_extras = [f"{inside[stack]}.{name}" for name, child in getattr(body, inside[stack]).named_children()
+                    if not isinstance(child, nn.ModuleList) and not inside[stack] == patterns[0].split(".*")[0]]
+    return make_layout(
+        net,
+        stem=[f"{prefix}.{name}" for name in inside[:stack]],
+        blocks=[f"{prefix}.{pattern}" for pattern in patterns],
+        tail=[f"{prefix}.{name}" for name in [*stack_extras, *after]],
+        head=[*(f"{prefix}.{name}" for name in poolers), *outside],
+    )
+
+
+def _longest_list(body: nn.Module) -> str:
+    lists = [(len(module), name) for name, module in body.named_modules() if isinstance(module, nn.ModuleList)]
+    if not lists:
+        raise UserError(f"{type(body).__name__} has no list of blocks: ftkit cannot tell its layers apart.")
+    return max(lists, key=lambda pair: (pair[0], -pair[1].count(".")))[1]
+
+
+def torchvision_layout(net: nn.Module) -> Layout:
+    """ResNet: each residual block is a block. VGG: each stage between two poolings, then the two hidden linear layers.
+
+    Raises:
+        UserError: Another torchvision architecture.
+    """
+    children = dict(net.named_children())
+    if "layer1" in children:
+        return make_layout(net, stem=("conv1", "bn1", "relu", "maxpool"), blocks=[f"layer{i}.*" for i in range(1, 5)],
+                           tail=("avgpool",), head=("fc",))
+    if "features" in children and "classifier" in children:
+        return _vgg_layout(net)
+    raise UserError(f"No layout for torchvision's {type(net).__name__}. Known: ResNet, VGG.")
+
+
+def _vgg_layout(net: nn.Module) -> Layout:
+    stages: list[list[str]] = [[]]
+    for name, module in net.features.named_children():  # type: ignore[union-attr,operator]
+        stages[-1].append(f"features.{name}")
+        if isinstance(module, nn.MaxPool2d):
+            stages.append([])
+    stages = [stage for stage in stages if stage]
+    stages[-1].append("avgpool")
+    linear = [f"classifier.{name}" for name, _ in net.classifier.named_children()]  # type: ignore[union-attr,operator]
+    blocks = [*stages[1:], linear[:-1]] if len(linear) > 1 else stages[1:]
+    return [("stem", stages[0]), *((f"block {i}", block) for i, block in enumerate(blocks)), ("head", linear[-1:])]

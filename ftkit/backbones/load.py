@@ -1,0 +1,166 @@
+"""load_backbone and list_backbones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftkit.backbones.model import Model
+from ftkit.backbones.preprocess import CONFIG, ImagePreprocess
+from ftkit.backbones.saving import FACTS, load_weights
+from ftkit.backbones.sources import Opened, check_sha256, offline_place, open_source, quiet_transformers
+from ftkit.backbones.specs import SPECS
+from ftkit.errors import UserError, WeightsError
+from ftkit.tasks import Task, make_task
+
+_SPOKEN = {"package": "the installed package", "folder": "the folder", "cache": "the local cache", "hub": "the hub",
+           "bundled": "ftkit itself"}
+
+
+def load_backbone(
+    name: str | Path, task: Task | None = None, *, pretrained: bool = True, image_size: int | None = None, seed: int = 0
+) -> Model:
+    """A pretrained body with a fresh head for a task; or, without a task, a model that was fine-tuned and saved.
+
+    Args:
+        name: A name of `list_backbones()`, a hub id (owner/name) or a folder.
+        task: What the head is for: usually `data.task`. None opens a saved model with the head that it has.
+        pretrained: False gives the same architecture with random weights: "from scratch".
+        image_size: Another input size in pixels; small ones train faster, with some loss. Images only.
+        seed: For the random weights of the head (and of the body, from scratch).
+
+    Returns:
+        A Model: `.net` is the PyTorch network, `.layers` its LayerMap.
+
+    Raises:
+        WeightsError: Unknown name, damaged file, or the weights are neither here nor in reach.
+        UserError: The backbone is for another modality than the task.
+
+    Lesson 00.
+    """
+    opened = open_source(str(name), pretrained)
+    if task is None:
+        task = _saved_task(opened)
+    known = opened.spec.modality if opened.spec.name in SPECS or opened.kind == "folder" else task.modality
+    if known != task.modality:
+        usable = [spec.name for spec in SPECS.values() if spec.modality == task.modality]
+        raise UserError(f"'{name}' is a backbone for {known} and the task is {task.name}. "
+                        f"For {task.modality}: {', '.join(usable)}.")
+    if opened.kind == "package" and opened.spec.sha256:
+        check_sha256(Path(opened.path, "model.safetensors"), opened.spec.sha256)
+    processor = _processor(opened, task, image_size)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = task.build(opened)
+    if opened.kind == "folder" and opened.library == "torchvision" and pretrained:
+        _fill_from_folder(net, Path(opened.path))
+    if getattr(net, "config", None) is not None and net.config.pad_token_id is None and task.modality == "text":
+        net.config.pad_token_id = processor.pad_token_id  # GPT-2 classifies at the last token that is not padding
+    net.eval()
+    return Model(net, task, processor, opened.spec, _origin(opened))
+
+
+def list_backbones() -> list[dict[str, Any]]:
+    """Every backbone with a name: name, modality, parameters (millions), megabytes, licence, offline, about.
+
+    `offline` says whether its weights are on this machine now. A hub id or a folder works too. Lesson 00.
+    """
+    return [{"name": spec.name, "modality": spec.modality, "parameters_M": spec.parameters,
+             "megabytes": spec.megabytes, "offline": offline_place(spec) is not None, "licence": spec.licence,
+             "about": spec.about} for spec in SPECS.values()]
+
+
+def _origin(opened: Opened) -> str:
+    if not opened.pretrained:
+        return "from scratch, random weights"
+    place = opened.spec.package.partition(":")[0] if opened.kind == "package" else opened.path
+    return f"pretrained, from {_SPOKEN[opened.kind]} {place}".strip()
+
+
+def _processor(opened: Opened, task: Task, image_size: int | None) -> Any:
+    """The tokenizer or the image preprocessing that belongs to the weights."""
+    if task.modality == "text":
+        return _tokenizer(opened)
+    preprocess = _torchvision_preprocess(opened) if opened.library == "torchvision" else _preprocess(opened)
+    return preprocess.at_size(image_size) if image_size else preprocess
+
+
+def _tokenizer(opened: Opened) -> Any:
+    import transformers
+
+    with quiet_transformers():
+        try:
+            tokenizer = transformers.AutoTokenizer.from_pretrained(
+                opened.path, local_files_only=opened.kind != "hub", trust_remote_code=False)
+        except Exception as error:
+            raise WeightsError(f"No tokenizer for {opened.spec.name} in {opened.path}: "
+                               f"{str(error).splitlines()[0][:200]}") from error
+    if tokenizer.pad_token_id is None:  # GPT-2 was trained without padding; the mask hides what we pad with
+        tokenizer.pad_token = tokenizer.eos_token
+    tokenizer.padding_side = "right"
+    return tokenizer
+
+
+def _torchvision_preprocess(opened: Opened) -> ImagePreprocess:
+    saved = Path(opened.path, CONFIG)
+    if opened.kind == "folder":
+        return ImagePreprocess.from_config(json.loads(saved.read_text(encoding="utf8")))
+    import torchvision
+
+    preset = torchvision.models.get_weight(opened.spec.weights).transforms()
+    return ImagePreprocess(preset.crop_size[0], preset.resize_size[0], tuple(preset.mean), tuple(preset.std),
+                           preset.interpolation.value)
+
+
+def _preprocess(opened: Opened) -> ImagePreprocess:
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    with quiet_transformers():
+        try:
+            config, _ = ImageProcessingMixin.get_image_processor_dict(
+                opened.path, local_files_only=opened.kind != "hub")
+        except Exception as error:
+            raise WeightsError(f"No {CONFIG} for {opened.spec.name} in {opened.path}.") from error
+    return ImagePreprocess.from_config(config)
+
+
+def _saved_task(opened: Opened) -> Task:
+    """The task that a saved model was fine-tuned for, from ftkit.json or from a transformers config."""
+    if opened.kind != "folder":
+        raise UserError(f"Say what '{opened.spec.name}' is for: load_backbone('{opened.spec.name}', data.task).")
+    folder = Path(opened.path)
+    if (folder / FACTS).is_file():
+        facts = json.loads((folder / FACTS).read_text(encoding="utf8"))
+        return make_task(facts["task"], facts["labels"], facts["multilabel"])
+    config = json.loads((folder / "config.json").read_text(encoding="utf8"))
+    architecture = (config.get("architectures") or [""])[0]
+    for suffix, name in (("ForSequenceClassification", "text-classification"),
+                         ("ForImageClassification", "image-classification")):
+        if architecture.endswith(suffix) and "id2label" in config:
+            labels = [config["id2label"][key] for key in sorted(config["id2label"], key=int)]
+            return make_task(name, labels, config.get("problem_type") == "multi_label_classification")
+    raise UserError(f"{folder} holds a body without a trained head: pass a task, load_backbone(folder, data.task).")
+
+
+def _fill_from_folder(net: torch.nn.Module, folder: Path) -> None:
+    """Load a saved torchvision network; a head of another size is left fresh."""
+    from safetensors import safe_open
+
+    facts = json.loads((folder / FACTS).read_text(encoding="utf8"))
+    own = net.state_dict()
+    last = [name for name in own if name.endswith("weight")][-1].removesuffix(".weight")
+    try:
+        with safe_open(folder / "model.safetensors", "pt") as file:
+            same = tuple(file.get_slice(f"{last}.weight").get_shape()) == tuple(own[f"{last}.weight"].shape)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
+    except Exception as error:
+        raise WeightsError(f"{folder / 'model.safetensors'} is damaged or of another model "
+                           f"({facts.get('builder')} expected): {str(error)[:200]}") from error
+    if same:
+        load_weights(net, folder)
+    else:
+        state.update({f"{last}.{part}": own[f"{last}.{part}"] for part in ("weight", "bias")})
+        net.load_state_dict(state)

@@ -1,0 +1,107 @@
+"""Saving so that nothing is lost: a new folder is written beside the old one and takes its place in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ftkit.errors import DiskError, WeightsError
+
+if TYPE_CHECKING:
+    from ftkit.backbones.model import Model
+
+WEIGHTS, FACTS = "model.safetensors", "ftkit.json"
+
+
+def save_model(model: Model, folder: str | Path) -> Path:
+    """Write a model: transformers networks as a plain transformers folder, others as safetensors and a small JSON.
+
+    Raises:
+        DiskError: The disk is full or the folder cannot be written. An older save is left as it was.
+    """
+    with atomic_folder(folder) as fresh:
+        if model.spec.library == "transformers":
+            model.net.save_pretrained(fresh)  # type: ignore[operator]
+        else:
+            from safetensors.torch import save_file
+
+            save_file({name: tensor.contiguous() for name, tensor in model.net.state_dict().items()}, fresh / WEIGHTS)
+        model.processor.save_pretrained(str(fresh))
+        (fresh / FACTS).write_text(json.dumps(model_facts(model), indent=2), encoding="utf8")
+    return Path(folder)
+
+
+def model_facts(model: Model) -> dict[str, Any]:
+    """What ftkit.json says about a model."""
+    import ftkit
+
+    return {
+        "ftkit": ftkit.__version__, "task": model.task.name, "labels": list(model.task.labels),
+        "multilabel": model.task.multilabel, "library": model.spec.library, "modality": model.spec.modality,
+        "builder": model.spec.source if model.spec.library == "torchvision" else "", "backbone": model.spec.name,
+    }
+
+
+def load_weights(net: Any, folder: Path) -> None:
+    """Fill a network from the folder's model.safetensors.
+
+    Raises:
+        WeightsError: The file is missing, damaged, or of another architecture.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        net.load_state_dict(load_file(folder / WEIGHTS))
+    except Exception as error:
+        reason = (str(error).strip().splitlines() or ["?"])[0]
+        raise WeightsError(f"The weights in {folder / WEIGHTS} cannot be loaded: {reason[:200]}") from error
+
+
+@contextlib.contextmanager
+def atomic_folder(folder: str | Path) -> Iterator[Path]:
+    """Give a temporary folder to write into, and move its files into `folder` only when all are written.
+
+    Files of `folder` that are not written anew (a history, a checkpoint) stay. Each file is replaced in one step.
+    """
+    target = Path(folder)
+    with disk_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(prefix=".saving-", dir=target))
+    try:
+        with disk_errors(target):
+            yield fresh
+            for file in sorted(fresh.rglob("*")):
+                if file.is_file():
+                    place = target / file.relative_to(fresh)
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    os.replace(file, place)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn a failed write into a DiskError with one clear sentence."""
+    try:
+        yield
+    except Exception as error:
+        text = str(error)
+        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in text or "os error 28" in text
+        if full:
+            free = shutil.disk_usage(_existing(path)).free / 1e6
+            raise DiskError(f"The disk is full: {path} could not be written ({free:.0f} MB free). "
+                            "Nothing older was lost.") from error
+        if isinstance(error, OSError):
+            raise DiskError(f"{path} could not be written: {error}.") from error
+        raise
+
+
+def _existing(path: Path) -> Path:
+    return path if path.exists() or path == path.parent else _existing(path.parent)

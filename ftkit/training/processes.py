@@ -1,0 +1,76 @@
+"""Several processes or machines: accelerate starts and connects them (`accelerate launch -m ftkit train …`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@lru_cache(maxsize=1)
+def state() -> Any:
+    """accelerate's view of this process: device, rank, number of processes."""
+    from accelerate import PartialState
+
+    return PartialState()
+
+
+def device() -> torch.device:
+    """Where to train: a GPU if there is one."""
+    return state().device
+
+
+def count() -> int:
+    """How many processes share the work."""
+    return state().num_processes
+
+
+def is_main() -> bool:
+    """Whether this process is the one that prints and saves."""
+    return state().is_main_process
+
+
+def shard(indices: Sequence[int]) -> tuple[list[int], float]:
+    """This process's part of a batch, and its weight: 0 for a stand-in example when the batch is too small to share."""
+    mine = list(indices[state().process_index :: count()])
+    return (mine, 1.0) if mine else ([indices[0]], 0.0)
+
+
+def total(value: float) -> float:
+    """The sum of a number over all processes."""
+    if count() == 1:
+        return value
+    from accelerate.utils import reduce
+
+    return float(reduce(torch.tensor(value, dtype=torch.float64, device=device()), "sum"))
+
+
+def gather(rows: list[Any]) -> list[Any]:
+    """The lists of all processes, joined."""
+    if count() == 1:
+        return rows
+    from accelerate.utils import gather_object
+
+    return gather_object(rows)
+
+
+def share_gradients(net: nn.Module) -> nn.Module:
+    """The network wrapped so that backward averages gradients over the processes; itself if there is only one.
+
+    Made anew whenever other parameters train: DistributedDataParallel looks at requires_grad once.
+    """
+    if count() == 1:
+        return net
+    return nn.parallel.DistributedDataParallel(net, device_ids=None)
+
+
+def same_everywhere(tensor: Tensor) -> Tensor:
+    """The tensor as the main process has it."""
+    if count() == 1:
+        return tensor
+    from accelerate.utils import broadcast
+
+    return broadcast(tensor)

@@ -1,0 +1,366 @@
+"""TrainSession: the only training loop for supervised fine-tuning. `fit` is a few lines over it.
+
+Read `step` first: it is the loop that lesson 01 writes by hand. Everything else is what a hand-written loop forgets:
+freezing that freezes, exact resuming, stopping without loss, and not computing twice what does not change.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ftkit.backbones import Model
+from ftkit.errors import MemoryLimit, UserError
+from ftkit.machine import peak_memory
+from ftkit.strategies import Plan, Strategy, make_strategy
+from ftkit.training import processes
+from ftkit.training.batches import epoch_batches
+from ftkit.training.cache import PrefixCache, choose_cut
+from ftkit.training.checkpoint import load_checkpoint, save_checkpoint
+from ftkit.training.control import Control, seeded
+from ftkit.training.cpu import reusing_memory, use_all_cores
+from ftkit.training.diverged import check_finite
+from ftkit.training.freezing import apply_plan, make_optimizer, set_rate
+from ftkit.training.history import History
+from ftkit.training.inference import infer, score
+from ftkit.training.memory import check_batch_fits, is_out_of_memory
+from ftkit.training.precision import autocast, choose_precision
+from ftkit.training.settings import Settings, class_weight_list
+from ftkit.training.weights import StartRecord, WeightFile
+
+Observer = Callable[[dict[str, Any]], None]
+
+
+class TrainSession:
+    """One run: a model, data, a strategy, and where it has got to.
+
+    Args:
+        model: From `load_backbone`.
+        data: From `load_data`: its `train` and `valid` splits are used, never `test`.
+        strategy: A Strategy, or its written form such as "last_k:k=2".
+        on_step: Called with each step's row, from the thread that trains.
+        on_epoch: Called with each epoch's row.
+        settings: See `Settings`.
+
+    Raises:
+        UserError: The data's labels are not the model's, or a setting makes no sense.
+        MemoryLimit: The batch cannot fit into the memory that is free.
+
+    Lesson 01.
+    """
+
+    def __init__(self, model: Model, data: Any, strategy: str | Strategy = "full", *,
+                 on_step: Observer | None = None, on_epoch: Observer | None = None, **settings: Any) -> None:
+        use_all_cores()
+        _check_labels(model, data)
+        self.model, self.net, self.layers, self.strategy = model, model.net, model.layers, make_strategy(strategy)
+        self.on_step, self.on_epoch, self.control = on_step, on_epoch, Control()
+        self.strategy.adapt(model)
+        wanted = Settings.make(**settings)
+        self.plans = [self.strategy.plan(self.layers, epoch) for epoch in range(wanted.epochs)]
+        self.settings = wanted.filled(model, self.plans)
+        self.task = replace(model.task, augment=True) if wanted.augment else model.task  # type: ignore[call-arg]
+        self.device = processes.device()
+        self.net.to(self.device)
+        self.precision = choose_precision(wanted.precision, self.device)
+        self.train = self.task.encode(data.train.inputs, data.train.targets, model.processor)
+        self.valid = self.task.encode(data.valid.inputs, data.valid.targets, model.processor)
+        weights = class_weight_list(wanted.class_weights, model, self.train)
+        self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
+        self.optimizer = make_optimizer(wanted.optimizer, self.net, wanted.weight_decay)
+        self.scaler = torch.amp.GradScaler(self.device.type) if self.precision == "fp16" else None
+        self.step_count, self.epoch, self.position = 0, 0, 0
+        self.batches: list[list[int]] = []
+        self.plan: Plan = {}
+        self.override: Plan | None = None
+        self.history = History(config={**asdict(self.settings), "strategy": repr(self.strategy), "precision":
+                                       self.precision, "backbone": model.spec.name, "task": model.task.name,
+                                       "labels": list(model.task.labels), "data": data.train.fingerprint()})
+        ever = {name for plan in self.plans for name, scale in plan.items() if scale > 0}
+        self._set_plan(max(self.plans, key=lambda plan: self._trainable(plan)))
+        if self.device.type == "cpu":
+            check_batch_fits(self.net, self.task, self.train, model.processor, self.batch_size, self._trainable(self.plan))
+        self.history.start = StartRecord(self.net, ever)
+        self.best = WeightFile()
+        self.best_names = ever | {name for name, _ in self.net.named_buffers()}
+        self.caches: dict[str, PrefixCache] = {}
+
+    # --- the loop -----------------------------------------------------------------------------------------------
+
+    def step(self) -> dict[str, Any]:
+        """One optimizer step, and at the end of an epoch the validation; returns the step's row.
+
+        Raises:
+            TrainingDiverged: The loss is not finite. The weights are those before this step.
+            MemoryLimit: Memory ran out. The weights are those before this step.
+        """
+        if self.done:
+            raise UserError("This run is finished. Start a new TrainSession to train further.")
+        started = time.perf_counter()
+        if self.position == 0:
+            self._begin_epoch()
+        self._apply_pending()
+        micro = self.batches[self.position : self.position + self.settings.accumulate]
+        try:
+            with torch.enable_grad(), seeded(self.settings.seed, self.step_count):  # gradient mode is thread-local
+                loss = self._gradients(micro)
+        except (RuntimeError, MemoryError) as error:
+            self.optimizer.zero_grad(set_to_none=True)
+            if is_out_of_memory(error):
+                raise MemoryLimit(f"Memory ran out in step {self.step_count + 1} with batches of {self.batch_size}. "
+                                  "Use a smaller batch (and accumulate), or freeze more layers.") from error
+            raise
+        rate = self.settings.lr * self.strategy.schedule(self.step_count, self.total_steps)  # type: ignore[operator]
+        set_rate(self.optimizer, rate)
+        self._update()
+        self.position += len(micro)
+        self.step_count += 1
+        row = {"step": self.step_count, "epoch": self.epoch, "loss": loss, "lr": rate,
+               "examples": sum(map(len, micro)), "seconds": time.perf_counter() - started}
+        self.history.steps.append(row)
+        if self.on_step:
+            self.on_step(row)
+        if self.position >= len(self.batches):
+            self._end_epoch()
+        return row
+
+    def _gradients(self, micro: list[list[int]]) -> float:
+        """Forward and backward over one or more batches; returns the mean loss over all of them."""
+        total, count = 0.0, 0.0
+        for whole in micro:
+            indices, weight = processes.shard(whole)
+            batch = self.task.collate(self.train, indices, self.model.processor, train=True)
+            batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
+            with autocast(self.precision, self.device), self._cached("train", indices, batch) as ready:
+                sums = self.task.loss(self.shared_net, ready, self.class_weights)
+            loss = sums.total * weight
+            if len(micro) == 1 and processes.count() == 1:
+                loss = loss / sums.count  # the usual mean; the general case divides at the end, when all are counted
+            (self.scaler.scale(loss) if self.scaler else loss).backward()
+            total += float(sums.total.detach()) * weight
+            count += sums.count * weight
+        total, count = processes.total(total), processes.total(count)
+        if len(micro) > 1 or processes.count() > 1:
+            gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
+            torch._foreach_mul_(gradients, processes.count() / count)  # processes are averaged: undo that
+        check_finite(total / count, self, micro)
+        return total / count
+
+    def _update(self) -> None:
+        """Clip and step."""
+        if self.scaler:
+            self.scaler.unscale_(self.optimizer)
+        if self.settings.clip:
+            torch.nn.utils.clip_grad_norm_([p for p in self.net.parameters() if p.grad is not None], self.settings.clip)
+        if self.scaler:
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+        else:
+            self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+
+    def run(self, steps: int | None = None) -> History:
+        """Train to the end, or for some steps; pause, stop and Ctrl-C are honoured between two steps.
+
+        After a stop or Ctrl-C the model is usable, and a checkpoint lies at `history.checkpoint`.
+        """
+        last = self.step_count + steps if steps else math.inf
+        with self.control.catching_interrupts(), reusing_memory():
+            while not self.done and self.step_count < last and not self.control.wait():
+                self.step()
+        if self.control.stopped and not self.done:
+            self.history.status = self.control.stopped
+            self.save(self.checkpoint_folder)
+        elif self.done:
+            self._finish()
+        if self.done or self.control.stopped:
+            self.net.eval()
+        return self.history
+
+    # --- steering -----------------------------------------------------------------------------------------------
+
+    def apply(self, plan: Plan | None) -> None:
+        """Train by another plan from the next step on, until the end; None goes back to the strategy's."""
+        self.control.pending.append(plan)
+
+    def pause(self) -> None:
+        """Hold before the next step; may be called from any thread."""
+        self.control.pause()
+
+    def resume_run(self) -> None:
+        """Go on after `pause`."""
+        self.control.go_on()
+
+    def stop(self) -> None:
+        """End before the next step, with a checkpoint."""
+        self.control.stop("stopped")
+
+    def save(self, folder: str | Path) -> Path:
+        """Write a checkpoint that `resume` goes on from exactly; an older one is replaced in one step."""
+        return save_checkpoint(self, Path(folder))
+
+    def resume(self, folder: str | Path) -> TrainSession:
+        """Go on from a checkpoint of the same model, data, strategy and settings; raises UserError if they differ."""
+        load_checkpoint(self, Path(folder))
+        return self
+
+    def snapshot(self) -> dict[str, Any]:
+        """Where the run is now, as plain numbers and words: JSON-able, and it no longer changes."""
+        last = self.history.steps[-1] if self.history.steps else {"loss": None, "lr": None}
+        spent = sum(row["seconds"] for row in self.history.steps)
+        pace = spent / self.step_count if self.step_count else None
+        groups = [{"name": group.name, "parameters": sum(self.layers.sizes[name] for name in group.parameters),
+                   "trainable": sum(self.layers.sizes[n] for n in group.parameters if self.plan.get(n, 0) > 0),
+                   "scale": max((self.plan.get(name, 0.0) for name in group.parameters), default=0.0)}
+                  for group in self.layers]
+        return {"step": self.step_count, "total_steps": self.total_steps, "epoch": self.epoch,
+                "epochs": self.settings.epochs, "status": self.history.status, "loss": last["loss"], "lr": last["lr"],
+                "seconds": spent, "seconds_left": pace and pace * (self.total_steps - self.step_count),
+                "groups": groups, "cached": self.cut, "memory_mb": peak_memory() / 2**20,
+                "epoch_rows": [dict(row) for row in self.history.epochs]}
+
+    # --- facts --------------------------------------------------------------------------------------------------
+
+    @property
+    def batch_size(self) -> int:
+        """Examples per batch."""
+        return self.settings.batch_size or 1
+
+    @property
+    def total_steps(self) -> int:
+        """Optimizer steps in the whole run."""
+        return self.settings.epochs * math.ceil(math.ceil(len(self.train) / self.batch_size) / self.settings.accumulate)
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+        return self.epoch >= self.settings.epochs or self.history.status in ("finished", "early stop")
+
+    @property
+    def cut(self) -> int:
+        """How many groups the cache steps over now."""
+        return self.caches["train"].cut if "train" in self.caches else 0
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where a stop or an interruption leaves its checkpoint."""
+        return self.control.checkpoint_folder(f"{self.model.spec.name}-{self.history.config['data']}")
+
+    def _trainable(self, plan: Plan) -> int:
+        return sum(self.layers.sizes[name] for name, scale in plan.items() if scale > 0)
+
+    # --- epochs -------------------------------------------------------------------------------------------------
+
+    def _begin_epoch(self) -> None:
+        plan = self.plans[self.epoch] if self.override is None else self.override
+        if plan != self.plan:
+            self._set_plan(plan)
+        self._plan_cache()
+        self.batches = epoch_batches(self.train.lengths, self.batch_size, self.settings.seed, self.epoch)
+        self.epoch_started = time.perf_counter()
+
+    def _end_epoch(self) -> None:
+        rows = [row for row in self.history.steps if row["epoch"] == self.epoch]
+        seen = sum(row["examples"] for row in rows)
+        row: dict[str, Any] = {"epoch": self.epoch, "train_loss": sum(r["loss"] * r["examples"] for r in rows) / seen}
+        if len(self.valid):
+            probabilities, losses = infer(self.net, self.task, self.valid, self.model.processor, 4 * self.batch_size,
+                                          self.precision, self.caches.get("valid"))
+            scores = score(self.task, probabilities, losses, self.valid.targets)
+            row |= {"valid_loss": scores.pop("loss"), **scores}
+        row |= {"seconds": time.perf_counter() - self.epoch_started, "trainable": self._trainable(self.plan),
+                "cached": self.cut, "peak_memory_mb": peak_memory() / 2**20}
+        self.history.epochs.append(row)
+        self.position, self.epoch = 0, self.epoch + 1
+        self._keep_best(row)
+        if self.on_epoch:
+            self.on_epoch(row)
+        if self.control.out and not self.done and processes.is_main():
+            self.save(self.checkpoint_folder)
+
+    def _keep_best(self, row: dict[str, Any]) -> None:
+        """Set the weights aside if this epoch is the best so far; stop early if there was none for too long."""
+        if "accuracy" not in row:
+            return
+        rows = self.history.epochs
+        best = max(range(len(rows)), key=lambda i: (rows[i]["accuracy"], -rows[i]["valid_loss"]))
+        if self.settings.keep_best and best == len(rows) - 1:
+            self.history.best_epoch = best
+            self.best.save(self.net, self.best_names)
+        if self.settings.patience and len(rows) - 1 - best >= self.settings.patience and not self.done:
+            self.history.status = "early stop"
+
+    def _finish(self) -> None:
+        if self.history.status == "running":
+            self.history.status = "finished"
+        if self.settings.keep_best and self.history.best_epoch not in (None, len(self.history.epochs) - 1):
+            self.best.restore(self.net)
+        for cache in self.caches.values():
+            cache.close()
+        self.caches.clear()
+
+    # --- plans and the cache ------------------------------------------------------------------------------------
+
+    def _set_plan(self, plan: Plan) -> None:
+        apply_plan(self.net, self.layers, plan, self.optimizer)
+        self.plan = plan
+        self.shared_net = processes.share_gradients(self.net)
+
+    def _apply_pending(self) -> None:
+        """Take over plans that `apply` was given since the last step."""
+        while self.control.pending:
+            self.override = self.control.pending.popleft()
+            plan = self.plans[self.epoch] if self.override is None else self.override
+            self._set_plan(plan)
+            self.best_names |= {name for name, scale in plan.items() if scale > 0}
+            self.history.note("another plan", groups=[g.name for g in self.layers
+                                                      if any(plan.get(name, 0) > 0 for name in g.parameters)])
+            self._plan_cache()
+
+    def _plan_cache(self) -> None:
+        """Keep the cache if the plan still freezes what it holds, else make one if it pays in the epochs to come."""
+        coming = self.plans[self.epoch :] if self.override is None else [self.override] * (self.settings.epochs - self.epoch)
+        prefixes = [self.layers.frozen_prefix(plan) for plan in coming]
+        if self.cut and self.cut <= prefixes[0]:
+            return
+        for cache in self.caches.values():
+            cache.close()
+        self.caches.clear()
+        cut = choose_cut(prefixes)
+        reason = "augmentation makes every epoch differ" if self.task.random else (
+            "several processes share the data" if processes.count() > 1 else "")
+        if self.settings.cache == "off" or not cut or reason:
+            if cut and reason and self.settings.cache == "auto" and self.epoch == 0:
+                self.history.note(f"feature cache off: {reason}")
+            return
+        self._open_caches(cut)
+
+    def _open_caches(self, cut: int) -> None:
+        budget = self.settings.cache_budget
+        for name, split in (("train", self.train), ("valid", self.valid)):
+            self.caches[name] = PrefixCache(self.net, self.layers, cut, split.lengths, budget=budget,
+                                            first_token=self.model.reads_first_token)
+        self.history.note(f"feature cache: {cut} frozen groups are computed once per example", cut=cut)
+
+    def _cached(self, split: str, indices: Sequence[int], batch: dict[str, torch.Tensor]) -> Any:
+        """The context of a forward pass: through the cache if there is one."""
+        cache = self.caches.get(split)
+        if cache is None:
+            return self.control.plain(batch)
+        return cache.serve(indices, batch) if cache.has(indices) else cache.catch(indices, batch)
+
+
+def _check_labels(model: Model, data: Any) -> None:
+    if not hasattr(data, "train") or not hasattr(data, "valid"):
+        raise UserError(f"fit needs what load_data returns, not {type(data).__name__}.")
+    if tuple(data.train.labels) != tuple(model.task.labels):
+        raise UserError(f"The model's head is for {', '.join(model.task.labels)}; the data have "
+                        f"{', '.join(data.train.labels)}. Load the backbone with data.task.")
+    if not len(data.train):
+        raise UserError("The training split is empty.")

@@ -1,0 +1,97 @@
+"""The settings of a run, and their defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from ftkit.backbones import Model
+from ftkit.errors import UserError, check_name
+from ftkit.strategies import Plan
+from ftkit.tasks import Encoded
+
+
+@dataclass
+class Settings:
+    """How to train. The defaults suit two cores and a small data set.
+
+    Args:
+        epochs: Passes over the training split.
+        lr: Learning rate; None takes 1e-3 if only the head ever trains, else 1e-4 for text and 5e-4 for images.
+        batch_size: Examples per batch; None takes 16 for text, 32 for images.
+        seed: Of batches, dropout and augmentation.
+        precision: "auto", "fp32", "bf16" or "fp16".
+        cache: "auto" or "off": see ftkit.training.cache.
+        cache_budget: Bytes of memory for the cache; None takes 512 MiB or a quarter of what is free.
+        accumulate: Batches per optimizer step.
+        clip: Largest gradient norm; None does not clip.
+        weight_decay: For matrices.
+        optimizer: "adamw" or "sgd".
+        class_weights: None, "balanced", or one number per class.
+        keep_best: Return to the weights of the best epoch by validation accuracy.
+        patience: Stop after so many epochs without a better one; None never stops early.
+        augment: Mirror and shift pictures at random.
+    """
+
+    epochs: int = 3
+    lr: float | None = None
+    batch_size: int | None = None
+    seed: int = 0
+    precision: str = "auto"
+    cache: str = "auto"
+    cache_budget: int | None = None
+    accumulate: int = 1
+    clip: float | None = 1.0
+    weight_decay: float = 0.01
+    optimizer: str = "adamw"
+    class_weights: str | Sequence[float] | None = None
+    keep_best: bool = True
+    patience: int | None = None
+    augment: bool = False
+
+    @classmethod
+    def make(cls, **settings: Any) -> Settings:
+        """Settings by name; raises UnknownName for a name that is not one, with the nearest."""
+        for name in settings:
+            check_name("setting", name, [field.name for field in fields(cls)])
+        return cls(**settings)
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "accumulate", "batch_size", "patience"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UserError(f"{name} must be a whole number of at least 1, not {value!r}.")
+        if self.lr is not None and not 0 < self.lr < float("inf"):
+            raise UserError(f"The learning rate must be above 0, not {self.lr}.")
+        if self.cache not in ("auto", "off"):
+            raise UserError(f"cache is 'auto' or 'off', not {self.cache!r}.")
+
+    def filled(self, model: Model, plans: Sequence[Plan]) -> Settings:
+        """The same with learning rate and batch size chosen for this model and these plans."""
+        image = model.task.modality == "image"
+        body = any(scale > 0 and model.layers.group_of(name) != "head" for plan in plans for name, scale in plan.items())
+        lr = self.lr or (1e-3 if not body else 5e-4 if image else 1e-4)
+        return replace(self, lr=lr, batch_size=self.batch_size or (32 if image else 16))
+
+
+def class_weight_list(wanted: str | Sequence[float] | None, model: Model, encoded: Encoded) -> list[float] | None:
+    """One weight per class, averaging to 1 over the examples, or None.
+
+    "balanced" weighs a class by the inverse of its frequency, as scikit-learn does.
+
+    Raises:
+        UserError: A list of the wrong length; class weights for multi-label data with "balanced".
+    """
+    if wanted is None:
+        return None
+    if isinstance(wanted, str):
+        check_name("class_weights", wanted, ("balanced",))
+        if model.task.multilabel:
+            raise UserError("class_weights='balanced' is for one label per example; pass a list of weights instead.")
+        counts = [max(1, encoded.targets.count(i)) for i in range(model.task.n_out)]
+        return [len(encoded) / (len(counts) * count) for count in counts]
+    if len(wanted) != model.task.n_out or any(weight <= 0 for weight in wanted):
+        raise UserError(f"class_weights needs {model.task.n_out} positive numbers, one for each of "
+                        f"{', '.join(model.task.labels)}, not {list(wanted)}.")
+    return [float(weight) for weight in wanted]

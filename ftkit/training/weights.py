@@ -1,0 +1,78 @@
+"""Weights set aside on disk during a run: those it began with (for the audit) and the best so far (to return to)."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+
+def _tensors(net: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, a tied weight once (by identity: two zero biases are equal but not the same)."""
+    return {**dict(net.named_parameters()), **dict(net.named_buffers())}
+
+
+def _checksum(tensor: Tensor) -> int:
+    flat = tensor.detach().cpu().contiguous().view(-1)
+    return zlib.crc32(flat.view(torch.uint8).numpy().data) if flat.numel() else 0
+
+
+class WeightFile:
+    """Some tensors of a network in a temporary file, which goes when this object goes."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="ftkit-weights-"))
+        self.file = self.folder / "weights.safetensors"
+        self._cleanup = weakref.finalize(self, shutil.rmtree, self.folder, True)
+
+    def save(self, net: nn.Module, names: Iterable[str]) -> None:
+        """Keep these parameters or buffers, in place of what was kept before."""
+        tensors = _tensors(net)
+        fresh = self.file.with_suffix(".new")
+        save_file({name: tensors[name].detach().cpu().contiguous().clone() if tensors[name].dim() == 0
+                   else tensors[name].detach().cpu().contiguous() for name in names}, fresh)
+        fresh.replace(self.file)
+
+    def restore(self, net: nn.Module) -> None:
+        """Put what is kept back into the network."""
+        tensors = _tensors(net)
+        with torch.no_grad():
+            for name, kept in load_file(self.file).items():
+                tensors[name].copy_(kept)
+
+
+class StartRecord:
+    """The weights that a run began with: a checksum of each tensor, and the values of those that may train.
+
+    Args:
+        net: The network before the first step.
+        trainable: Names of all parameters that the plan trains in some epoch.
+    """
+
+    def __init__(self, net: nn.Module, trainable: Iterable[str]) -> None:
+        self.checksums = {name: _checksum(tensor) for name, tensor in _tensors(net).items()}
+        self.kept = WeightFile()
+        self.names = list(trainable)
+        self.kept.save(net, self.names)
+
+    def moved(self, net: nn.Module) -> dict[str, bool]:
+        """For each parameter and buffer whether a single bit of it has changed."""
+        return {name: _checksum(tensor) != self.checksums.get(name) for name, tensor in _tensors(net).items()}
+
+    def drift(self, net: nn.Module) -> dict[str, float]:
+        """For each parameter that may train, |w - w0| / |w0| (2-norms; |w0| = 0 counts as 1)."""
+        tensors, result = _tensors(net), {}
+        with safe_open(self.kept.file, "pt") as file:
+            for name in self.names:
+                start, now = file.get_tensor(name), tensors[name].detach().cpu()
+                norm = start.norm().item() or 1.0
+                result[name] = (now - start).norm().item() / norm
+        return result
