@@ -21,12 +21,22 @@ _MODULES = ("backbones", "data", "errors", "layers", "lessons", "machine", "repo
 
 __all__ = [*_WHERE, *_MODULES, "__version__"]
 
-if TYPE_CHECKING:
-    from ftkit.backbones import Model, list_backbones, load_backbone
-    from ftkit.data import Data, Split, list_data, load_data
-    from ftkit.layers import Group, LayerMap
-    from ftkit.report import audit
-    from ftkit.training import History, TrainSession, evaluate, fit, predict
+if TYPE_CHECKING:  # what an editor should know; the redundant aliases mark them as exported
+    from ftkit.backbones import Model as Model
+    from ftkit.backbones import list_backbones as list_backbones
+    from ftkit.backbones import load_backbone as load_backbone
+    from ftkit.data import Data as Data
+    from ftkit.data import Split as Split
+    from ftkit.data import list_data as list_data
+    from ftkit.data import load_data as load_data
+    from ftkit.layers import Group as Group
+    from ftkit.layers import LayerMap as LayerMap
+    from ftkit.report import audit as audit
+    from ftkit.training import History as History
+    from ftkit.training import TrainSession as TrainSession
+    from ftkit.training import evaluate as evaluate
+    from ftkit.training import fit as fit
+    from ftkit.training import predict as predict
 
 
 def __getattr__(name: str) -> Any:

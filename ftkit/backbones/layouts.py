@@ -21,16 +21,18 @@ def transformers_layout(net: nn.Module) -> Layout:
     body (a final norm) goes with the last block, except a pooler: BERT's pooler feeds nothing but the head, so it is
     part of the head. Everything outside the body is the head.
     """
-    prefix = net.base_model_prefix
-    body = getattr(net, prefix)
+    prefix = str(net.base_model_prefix)
+    body: nn.Module = getattr(net, prefix)
     inside = [name for name, _ in body.named_children()]
-    patterns = _BLOCK_PATTERNS.get(net.config.model_type) or (f"{_longest_list(body)}.*",)
+    model_type = str(net.config.model_type)  # type: ignore[union-attr]
+    patterns = _BLOCK_PATTERNS.get(model_type) or (f"{_longest_list(body)}.*",)
     stack = inside.index(patterns[0].split(".")[0])
+    deep = inside[stack] != patterns[0].split(".*")[0]  # the list lies inside another module, as in encoder.layer
     poolers = [name for name in inside if "pooler" in name and any(True for _ in getattr(body, name).parameters())]
     after = [name for name in inside[stack + 1 :] if name not in poolers]
     outside = [name for name, _ in net.named_children() if name != prefix]
     stack_extras = [f"{inside[stack]}.{name}" for name, child in getattr(body, inside[stack]).named_children()
-                    if not isinstance(child, nn.ModuleList) and not inside[stack] == patterns[0].split(".*")[0]]
+                    if deep and not isinstance(child, nn.ModuleList)]
     return make_layout(
         net,
         stem=[f"{prefix}.{name}" for name in inside[:stack]],

@@ -57,8 +57,9 @@ def load_backbone(
         net = task.build(opened)
     if opened.kind == "folder" and opened.library == "torchvision" and pretrained:
         _fill_from_folder(net, Path(opened.path))
-    if getattr(net, "config", None) is not None and net.config.pad_token_id is None and task.modality == "text":
-        net.config.pad_token_id = processor.pad_token_id  # GPT-2 classifies at the last token that is not padding
+    config: Any = getattr(net, "config", None)
+    if task.modality == "text" and config is not None and config.pad_token_id is None:
+        config.pad_token_id = processor.pad_token_id  # GPT-2 classifies at the last token that is not padding
     net.eval()
     return Model(net, task, processor, opened.spec, _origin(opened))
 

@@ -110,7 +110,7 @@ def offline_place(spec: BackboneSpec) -> tuple[str, str] | None:
     if spec.package and (folder := _package_folder(spec)):
         return "package", folder
     if spec.library == "torchvision":
-        import torchvision  # noqa: PLC0415 - slow, and only wanted for image backbones
+        import torchvision  # slow, and only wanted for image backbones
 
         url = torchvision.models.get_weight(spec.weights).url
         file = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(url).path).name)

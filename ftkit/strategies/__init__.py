@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 from ftkit.errors import UnknownName, UserError, check_name
 from ftkit.strategies.base import Plan, Strategy, scale_groups, thawed
@@ -42,12 +43,12 @@ def make_strategy(text: str | Strategy) -> Strategy:
     kind = STRATEGIES[check_name("strategy", name, STRATEGIES)]
     written = dict(_option(part, name) for part in rest.split(",") if part.strip())
     known = {field.name: str(field.type) for field in fields(kind) if field.name != "scales"}
-    options = {key: _convert(key, value, known[key]) for key, value in written.items() if key in known}
+    options: dict[str, Any] = {key: _convert(key, value, known[key]) for key, value in written.items() if key in known}
     others = {key: value for key, value in written.items() if key not in known}
     if kind is Custom:
         if not others:
             raise UserError("custom needs at least one group, such as custom:head=1,block_5=0.1")
-        return Custom({key.replace("_", " "): _convert(key, v, "float") for key, v in others.items()}, **options)
+        return Custom({key.replace("_", " "): float(_convert(key, v, "float")) for key, v in others.items()}, **options)
     for key in others:
         raise UnknownName(f"option of strategy {name}", key, known)
     return kind(**options)

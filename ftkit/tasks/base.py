@@ -22,7 +22,8 @@ class Processor(Protocol):
 class Source(Protocol):
     """An opened place that weights come from (see ftkit.backbones.sources): a task asks it for the network it needs."""
 
-    library: str
+    @property
+    def library(self) -> str: ...
 
     def transformers(self, auto_class: str, **config: Any) -> nn.Module: ...
 
@@ -34,12 +35,12 @@ class LossSum(NamedTuple):
 
     Args:
         total: Sum of the losses, a scalar with a gradient.
-        count: How many things were summed: examples here, tokens in a language model.
+        n: How many things were summed: examples here, tokens in a language model.
         logits: Raw scores (B, C), for metrics on the way.
     """
 
     total: Tensor
-    count: float
+    n: float
     logits: Tensor
 
 
@@ -53,7 +54,7 @@ class Encoded:
         lengths: Tokens per example, for length buckets; all ones for images.
     """
 
-    features: Sequence[Any]
+    features: Sequence[Any] | Tensor
     targets: Sequence[Any]
     lengths: np.ndarray = field(repr=False)
 

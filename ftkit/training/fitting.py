@@ -48,9 +48,9 @@ def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress:
             bar.close()
     if history.status in ("stopped", "interrupted"):
         if processes.is_main():
-            print(f"{history.status.capitalize()} after step {session.step_count} of {session.total_steps}. The model is "
-                  f"usable as it is. Go on with the same call and resume=True (checkpoint: {history.checkpoint}).",
-                  file=sys.stderr)
+            print(f"{history.status.capitalize()} after step {session.step_count} of {session.total_steps}. "
+                  "The model is usable as it is. Go on with the same call and resume=True "
+                  f"(checkpoint: {history.checkpoint}).", file=sys.stderr)
     elif processes.is_main():
         shutil.rmtree(session.checkpoint_folder, ignore_errors=True)  # finished: nothing to go on from
         history.checkpoint = None

@@ -64,8 +64,8 @@ def apply_plan(net: nn.Module, layers: LayerMap, plan: Plan, optimizer: torch.op
         else:
             parameter.grad = None
             optimizer.state.pop(parameter, None)
-    optimizer.param_groups = [
-        {**template, "params": members, "lr_scale": scale, "weight_decay": own} for (scale, own), members in groups.items()]
+    optimizer.param_groups = [{**template, "params": members, "lr_scale": scale, "weight_decay": own}
+                              for (scale, own), members in groups.items()]
     # The first group carries the decay for the next plan, even when its own members have none.
     optimizer.param_groups.append({**template, "params": [], "lr_scale": 0.0, "weight_decay": decay})
     set_modes(net, layers, plan)

@@ -62,8 +62,8 @@ def check_batch_fits(net: nn.Module, task: Task, encoded: Encoded, processor: An
     if needed > free:
         fits = int((free - 12 * trainable) / (1.5 * each))
         advice = f"At most about {fits} fit" if fits >= 1 else "Not even one example fits"
-        raise MemoryLimit(f"A batch of {batch_size} needs about {needed / 2**20:.0f} MiB and {free / 2**20:.0f} MiB are "
-                          f"free. {advice}: use a smaller batch (and accumulate), or freeze more layers.")
+        raise MemoryLimit(f"A batch of {batch_size} needs about {needed / 2**20:.0f} MiB and {free / 2**20:.0f} MiB "
+                          f"are free. {advice}: use a smaller batch (and accumulate), or freeze more layers.")
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -14,7 +14,7 @@ _DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 def cpu_has_bf16() -> bool:
     """Whether this processor multiplies bfloat16 in hardware (AVX512-BF16 or AMX): two to three times faster here."""
-    facts = getattr(torch.cpu, "get_capabilities", dict)()
+    facts: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     if facts:
         return bool(facts.get("avx512_bf16") or facts.get("amx_bf16") or facts.get("bf16"))
     return bool(torch.cpu._is_avx512_bf16_supported())

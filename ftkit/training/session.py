@@ -85,7 +85,8 @@ class TrainSession:
         ever = {name for plan in self.plans for name, scale in plan.items() if scale > 0}
         self._set_plan(max(self.plans, key=lambda plan: self._trainable(plan)))
         if self.device.type == "cpu":
-            check_batch_fits(self.net, self.task, self.train, model.processor, self.batch_size, self._trainable(self.plan))
+            check_batch_fits(self.net, self.task, self.train, model.processor, self.batch_size,
+                             self._trainable(self.plan))
         self.history.start = StartRecord(self.net, ever)
         self.best = WeightFile()
         self.best_names = ever | {name for name, _ in self.net.named_buffers()}
@@ -141,10 +142,10 @@ class TrainSession:
                 sums = self.task.loss(self.shared_net, ready, self.class_weights)
             loss = sums.total * weight
             if len(micro) == 1 and processes.count() == 1:
-                loss = loss / sums.count  # the usual mean; the general case divides at the end, when all are counted
+                loss = loss / sums.n  # the usual mean; the general case divides at the end, when all are counted
             (self.scaler.scale(loss) if self.scaler else loss).backward()
             total += float(sums.total.detach()) * weight
-            count += sums.count * weight
+            count += sums.n * weight
         total, count = processes.total(total), processes.total(count)
         if len(micro) > 1 or processes.count() > 1:
             gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
@@ -318,14 +319,17 @@ class TrainSession:
             self.override = self.control.pending.popleft()
             plan = self.plans[self.epoch] if self.override is None else self.override
             self._set_plan(plan)
-            self.best_names |= {name for name, scale in plan.items() if scale > 0}
+            thawed = {name for name, scale in plan.items() if scale > 0}
+            self.best_names |= thawed
+            self.history.start.planned |= thawed
             self.history.note("another plan", groups=[g.name for g in self.layers
                                                       if any(plan.get(name, 0) > 0 for name in g.parameters)])
             self._plan_cache()
 
     def _plan_cache(self) -> None:
         """Keep the cache if the plan still freezes what it holds, else make one if it pays in the epochs to come."""
-        coming = self.plans[self.epoch :] if self.override is None else [self.override] * (self.settings.epochs - self.epoch)
+        left = self.settings.epochs - self.epoch
+        coming = self.plans[self.epoch :] if self.override is None else [self.override] * left
         prefixes = [self.layers.frozen_prefix(plan) for plan in coming]
         if self.cut and self.cut <= prefixes[0]:
             return

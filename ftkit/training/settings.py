@@ -70,7 +70,8 @@ class Settings:
     def filled(self, model: Model, plans: Sequence[Plan]) -> Settings:
         """The same with learning rate and batch size chosen for this model and these plans."""
         image = model.task.modality == "image"
-        body = any(scale > 0 and model.layers.group_of(name) != "head" for plan in plans for name, scale in plan.items())
+        body = any(scale > 0 and model.layers.group_of(name) != "head"
+                   for plan in plans for name, scale in plan.items())
         lr = self.lr or (1e-3 if not body else 5e-4 if image else 1e-4)
         return replace(self, lr=lr, batch_size=self.batch_size or (32 if image else 16))
 

@@ -61,18 +61,18 @@ class StartRecord:
         self.checksums = {name: _checksum(tensor) for name, tensor in _tensors(net).items()}
         self.kept = WeightFile()
         self.names = list(trainable)
+        self.planned = set(self.names)  # what the run was to train; a session adds plans that were applied later
         self.kept.save(net, self.names)
 
     def moved(self, net: nn.Module) -> dict[str, bool]:
         """For each parameter and buffer whether a single bit of it has changed."""
         return {name: _checksum(tensor) != self.checksums.get(name) for name, tensor in _tensors(net).items()}
 
-    def drift(self, net: nn.Module) -> dict[str, float]:
-        """For each parameter that may train, |w - w0| / |w0| (2-norms; |w0| = 0 counts as 1)."""
+    def distances(self, net: nn.Module) -> dict[str, tuple[float, float]]:
+        """For each parameter that may train (|w - w0|, |w0|), 2-norms: drift is their ratio, for any set of them."""
         tensors, result = _tensors(net), {}
         with safe_open(self.kept.file, "pt") as file:
             for name in self.names:
                 start, now = file.get_tensor(name), tensors[name].detach().cpu()
-                norm = start.norm().item() or 1.0
-                result[name] = (now - start).norm().item() / norm
+                result[name] = ((now - start).norm().item(), start.norm().item())
         return result

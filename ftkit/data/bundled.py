@@ -1,0 +1,96 @@
+"""The data sets that come with ftkit and need no network."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ftkit.data.columns import from_tables
+from ftkit.data.examples import Examples, Source, Wanted
+from ftkit.data.files import read_table
+from ftkit.data.labels import clean_column, natural_key
+from ftkit.data.report import DataReport
+from ftkit.data.table import Table
+from ftkit.errors import DataError
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """One bundled data set: its name, its file below `bundled_root()`, its default label and a description."""
+
+    name: str
+    file: str
+    label: str
+    description: str
+    modality: str = "text"
+
+
+BUNDLED = {spec.name: spec for spec in (
+    Bundled("reviews", "reviews/reviews.csv", "sentiment",
+            "Short English reviews; label=\"topic\" sorts them by what they are about"),
+)}
+DIGITS = "digits"
+NAMES = (*BUNDLED, DIGITS)
+
+
+def bundled_root() -> Path:
+    """The folder with the bundled data: inside an installed package, or `data/` at the top of a checkout.
+
+    Raises:
+        DataError: Neither is there: the installation is incomplete.
+    """
+    package = Path(__file__).resolve().parents[1]
+    for root in (package / "_bundled", package.parent / "data"):
+        if root.is_dir():
+            return root
+    raise DataError("The bundled data are not there: neither ftkit/_bundled nor data/. Install ftkit again.")
+
+
+def list_data() -> list[dict[str, Any]]:
+    """One row per data set that needs no network: name, modality, examples, labels, description. Lesson 01."""
+    rows: list[dict[str, Any]] = []
+    for spec in BUNDLED.values():
+        table = _table(spec, DataReport())
+        names = {str(name) for name in clean_column(table.columns[spec.label]) if name is not None}
+        rows.append({"name": spec.name, "modality": spec.modality, "examples": len(table),
+                     "labels": sorted(names, key=natural_key), "description": spec.description})
+    rows.append({"name": DIGITS, "modality": "image", "examples": 1797, "labels": [str(i) for i in range(10)],
+                 "description": "Handwritten digits, 8x8 pixels, from scikit-learn"})
+    return rows
+
+
+def read_bundled(name: str, report: DataReport, wanted: Wanted) -> Source:
+    """The bundled data set called `name`, by its default label column unless the caller names another."""
+    if name == DIGITS:
+        if wanted.text is not None or wanted.label is not None:
+            raise DataError("'digits' has no columns: leave text= and label= out.")
+        return _read_digits()
+    spec = BUNDLED[name]
+    return from_tables(name, {"all": _table(spec, report)}, report, replace(wanted, label=wanted.label or spec.label))
+
+
+def near_bundled(name: str) -> bool:
+    """Whether `name` is probably a slip of the pen for a bundled name, and not a data set on the hub."""
+    return bool(difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.75))
+
+
+def _table(spec: Bundled, report: DataReport) -> Table:
+    path = bundled_root() / spec.file
+    if not path.is_file():
+        raise DataError(f"The bundled data set '{spec.name}' is not there ({spec.file}). Install ftkit again.")
+    return read_table(path, report)
+
+
+def _read_digits() -> Source:
+    """Scikit-learn's copy of the UCI digits (Alpaydin & Kaynak 1998) as grey uint8 pictures (8, 8, 3)."""
+    import numpy as np
+    from sklearn.datasets import load_digits
+
+    raw = load_digits()
+    pictures = np.round(raw.images * (255 / 16)).astype(np.uint8)  # 17 grey levels
+    found = Examples()
+    for i, (picture, digit) in enumerate(zip(pictures, raw.target, strict=True)):
+        found.append(np.repeat(picture[:, :, None], 3, axis=2), str(digit), f"digits {i}", (8, 8))
+    return Source(DIGITS, "image", {"all": found})
