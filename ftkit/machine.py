@@ -3,90 +3,112 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import psutil
 
 CGROUP = Path("/sys/fs/cgroup")
-_UNLIMITED = 1 << 60  # cgroup v1 writes a huge number for "no limit"
+OWN_GROUPS = Path("/proc/self/cgroup")
+OWN_STATUS = Path("/proc/self/status")
+_UNLIMITED = 1 << 60  # cgroup version 1 writes a huge number for "no limit"
+
+
+def memory_total() -> int:
+    """Bytes of memory that the whole machine has."""
+    return psutil.virtual_memory().total
 
 
 def memory_limit() -> int:
     """Bytes that this process may use: the container's limit if there is one, else the machine's memory."""
-    total = psutil.virtual_memory().total
-    limits = [value for value in map(_read_int, _limit_files("memory.max", "memory/memory.limit_in_bytes")) if value]
-    return min([total, *(value for value in limits if value < _UNLIMITED)])
+    return min([memory_total(), *(limit for _, limit in _memory_limits())])
 
 
 def memory_available() -> int:
-    """Bytes still free for this process, inside the container's limit."""
-    limit, free = memory_limit(), psutil.virtual_memory().available
-    used = [value for value in map(_read_int, _limit_files("memory.current", "memory/memory.usage_in_bytes")) if value]
-    # The page cache counts as used in a cgroup but is given back on demand, so this process's own size is a floor only.
-    own = psutil.Process().memory_info().rss
-    in_cgroup = limit - min(used[0], max(own, used[0] - _page_cache())) if used else limit - own
-    return max(0, min(free, in_cgroup))
+    """Bytes still free for this process, inside every limit that it is under."""
+    free = [psutil.virtual_memory().available]
+    for folder, limit in _memory_limits():
+        used = _first_number(folder, "memory.current", "memory.usage_in_bytes")
+        # Files that were read count as used in a cgroup, but are given back on demand.
+        free.append(limit - (_own_size() if used is None else used - min(used, _page_cache(folder))))
+    return max(0, min(free))
 
 
 def cpu_limit() -> int:
     """Cores that this process may keep busy: affinity and the container's quota, at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = _cpu_quota()
-    return max(1, min(cores, round(quota))) if quota else max(1, cores)
+    return max(1, min([cores, *(round(quota) for quota in map(_cpu_quota, _folders("cpu")) if quota)]))
 
 
 def peak_memory() -> int:
     """The largest resident size of this process so far, in bytes."""
+    try:  # not getrusage here: it starts at the size of the process that started this one
+        line = next(line for line in OWN_STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) * 1024
+    except (OSError, StopIteration):
+        pass
     try:
         import resource
     except ImportError:  # Windows has no resource module, but keeps the figure itself
-        return int(getattr(psutil.Process().memory_info(), "peak_wset", psutil.Process().memory_info().rss))
-    import sys
-
+        return int(getattr(psutil.Process().memory_info(), "peak_wset", _own_size()))
     scale = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * scale
 
 
-def _limit_files(v2: str, v1: str) -> list[Path]:
-    """The cgroup files of this process, version 2 then 1, its own group first and the root after it."""
-    paths = []
+def _folders(controller: str) -> list[Path]:
+    """The cgroup folders whose limits hold for this process: its own group and all above it, versions 2 and 1.
+
+    Inside a container the group is often named as the host sees it, and only the root folder is there.
+    """
     try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
+        lines = [line.split(":", 2) for line in OWN_GROUPS.read_text().splitlines()]
     except OSError:
         return []
-    for line in lines:
-        _, controllers, group = line.split(":", 2)
-        if not controllers:
-            paths += [CGROUP / group.strip("/") / v2, CGROUP / v2]
-        elif v1.split("/")[0] in controllers.split(","):
-            folder, name = v1.split("/")
-            paths += [CGROUP / folder / group.strip("/") / name, CGROUP / folder / name]
-    return [path for path in paths if path.is_file()]
+    found: list[Path] = []
+    for _, controllers, group in lines:
+        if controllers and controller not in controllers.split(","):
+            continue
+        root = CGROUP / controller if controllers else CGROUP
+        own = root / group.strip("/")
+        found += [folder for folder in (own, *own.parents) if folder.is_relative_to(root) and folder.is_dir()]
+    return found
 
 
-def _read_int(path: Path) -> int | None:
+def _memory_limits() -> list[tuple[Path, int]]:
+    """(folder, bytes) for each group that has a limit."""
+    limits = [(folder, _first_number(folder, "memory.max", "memory.limit_in_bytes")) for folder in _folders("memory")]
+    return [(folder, limit) for folder, limit in limits if limit is not None and 0 < limit < _UNLIMITED]
+
+
+def _cpu_quota(folder: Path) -> float | None:
+    """The group's share in cores, or None when it has no quota."""
+    try:  # version 2: "150000 100000", or "max 100000"
+        quota, _, period = (folder / "cpu.max").read_text().partition(" ")
+        return int(quota) / int(period or 100_000)
+    except (OSError, ValueError):
+        pass
+    v1_quota, v1_period = _number(folder / "cpu.cfs_quota_us"), _number(folder / "cpu.cfs_period_us")
+    return v1_quota / v1_period if v1_quota and v1_period and v1_quota > 0 else None
+
+
+def _page_cache(folder: Path) -> int:
+    try:
+        pairs = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(pairs.get("total_inactive_file", pairs.get("inactive_file", 0)))
+
+
+def _first_number(folder: Path, *names: str) -> int | None:
+    return next((value for value in (_number(folder / name) for name in names) if value is not None), None)
+
+
+def _number(path: Path) -> int | None:
     try:
         return int(path.read_text().split()[0])
     except (OSError, ValueError, IndexError):  # "max" means no limit
         return None
 
 
-def _page_cache() -> int:
-    for path in _limit_files("memory.stat", "memory/memory.stat")[:1]:
-        for line in path.read_text().splitlines():
-            if line.startswith(("inactive_file ", "total_inactive_file ")):
-                return int(line.split()[1])
-    return 0
-
-
-def _cpu_quota() -> float | None:
-    """The container's share in cores, or None when there is no quota."""
-    for path in _limit_files("cpu.max", "cpu/cpu.max"):
-        quota, _, period = path.read_text().partition(" ")
-        if quota.isdigit():
-            return int(quota) / int(period or 100_000)
-    for path in _limit_files("cpu.max", "cpu/cpu.cfs_quota_us"):
-        quota_us, period_us = _read_int(path), _read_int(path.with_name("cpu.cfs_period_us"))
-        if quota_us and period_us and quota_us > 0:
-            return quota_us / period_us
-    return None
+def _own_size() -> int:
+    return psutil.Process().memory_info().rss

@@ -10,6 +10,9 @@ from ftkit.layers import Layout, make_layout
 # For these, blocks do not lie in one plain list directly below the body.
 _BLOCK_PATTERNS = {"resnet": ("encoder.stages.*.layers.*",), "albert": ("encoder.albert_layer_groups.*",)}
 
+# Modules beside the blocks that every block reads, whatever their place in the code.
+_FEEDS_BLOCKS = {"relative_attention_bias", "rel_embeddings", "LayerNorm"}
+
 # The heads of these architectures look only at the first token, so that is all that a cache need keep for them.
 FIRST_TOKEN_HEADS = {"bert", "roberta", "distilbert", "electra", "xlm-roberta", "camembert", "vit"}
 
@@ -28,18 +31,33 @@ def transformers_layout(net: nn.Module) -> Layout:
     patterns = _BLOCK_PATTERNS.get(model_type) or (f"{_longest_list(body)}.*",)
     stack = inside.index(patterns[0].split(".")[0])
     deep = inside[stack] != patterns[0].split(".*")[0]  # the list lies inside another module, as in encoder.layer
-    poolers = [name for name in inside if "pooler" in name and any(True for _ in getattr(body, name).parameters())]
+    # A pooler without weights (ResNet's average) only reshapes what the last block says; ALBERT's comes in two modules.
+    poolers = [name for name in inside if "pooler" in name]
+    if not any(True for name in poolers for _ in getattr(body, name).parameters()):
+        poolers = []
     after = [name for name in inside[stack + 1 :] if name not in poolers]
     outside = [name for name, _ in net.named_children() if name != prefix]
-    stack_extras = [f"{inside[stack]}.{name}" for name, child in getattr(body, inside[stack]).named_children()
-                    if deep and not isinstance(child, nn.ModuleList)]
+    beside = _beside_blocks(getattr(body, inside[stack])) if deep else {}
     return make_layout(
         net,
-        stem=[f"{prefix}.{name}" for name in inside[:stack]],
+        stem=[f"{prefix}.{name}" for name in
+              [*inside[:stack], *(f"{inside[stack]}.{name}" for name, before in beside.items() if before)]],
         blocks=[f"{prefix}.{pattern}" for pattern in patterns],
-        tail=[f"{prefix}.{name}" for name in [*stack_extras, *after]],
+        tail=[f"{prefix}.{name}" for name in
+              [*(f"{inside[stack]}.{name}" for name, before in beside.items() if not before), *after]],
         head=[*(f"{prefix}.{name}" for name in poolers), *outside],
     )
+
+
+def _beside_blocks(stack: nn.Module) -> dict[str, bool]:
+    """Modules that lie next to the list of blocks, and whether they feed the blocks (else they follow them).
+
+    OPT keeps its embeddings there, MPNet and DeBERTa the table of distances that every block reads.
+    """
+    children = list(stack.named_children())
+    first = next((i for i, (_, child) in enumerate(children) if isinstance(child, nn.ModuleList)), len(children))
+    return {name: name in _FEEDS_BLOCKS or (i < first and "final" not in name)
+            for i, (name, child) in enumerate(children) if not isinstance(child, nn.ModuleList)}
 
 
 def _longest_list(body: nn.Module) -> str:

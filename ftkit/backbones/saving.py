@@ -12,12 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ftkit.backbones.sources import quiet_transformers
 from ftkit.errors import DiskError, WeightsError
 
 if TYPE_CHECKING:
     from ftkit.backbones.model import Model
 
 WEIGHTS, FACTS = "model.safetensors", "ftkit.json"
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # full, over the size limit, over the quota
+# Safetensors and torch say it in words only; "unexpected pos" is how torch.save finds that less was written than meant.
+_FULL_WORDS = ("No space left", "File too large", "quota exceeded", *(f"os error {code}" for code in _FULL), "unexpected pos")
 
 
 def save_model(model: Model, folder: str | Path) -> Path:
@@ -28,7 +32,8 @@ def save_model(model: Model, folder: str | Path) -> Path:
     """
     with atomic_folder(folder) as fresh:
         if model.spec.library == "transformers":
-            model.net.save_pretrained(fresh)  # type: ignore[operator]
+            with quiet_transformers():
+                model.net.save_pretrained(fresh)  # type: ignore[operator]
         else:
             from safetensors.torch import save_file
 
@@ -87,19 +92,17 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn a failed write into a DiskError with one clear sentence."""
+def disk_errors(path: Path, hint: str = "") -> Iterator[None]:
+    """Turn a failed write into a DiskError with one clear sentence, and `hint` after it if the disk is full."""
     try:
         yield
     except Exception as error:
-        text = str(error)
-        full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in text or "os error 28" in text
-        if full:
+        if getattr(error, "errno", None) in _FULL or any(words in str(error) for words in _FULL_WORDS):
             free = shutil.disk_usage(_existing(path)).free / 1e6
-            raise DiskError(f"The disk is full: {path} could not be written ({free:.0f} MB free). "
-                            "Nothing older was lost.") from error
+            raise DiskError(f"The disk is full, or a limit on file sizes is reached: {path} could not be written "
+                            f"({free:.0f} MB free). Nothing older was lost.{' ' * bool(hint)}{hint}") from error
         if isinstance(error, OSError):
-            raise DiskError(f"{path} could not be written: {error}.") from error
+            raise DiskError(f"{path} could not be written: {error.strerror or error}.") from error
         raise
 
 

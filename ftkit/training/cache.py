@@ -9,9 +9,11 @@ classifier often); doing it inside the loop keeps every line of the lesson the s
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+import weakref
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ftkit.backbones.saving import disk_errors
+from ftkit.errors import DiskError
 from ftkit.layers import LayerMap
 from ftkit.machine import memory_available
 from ftkit.tasks import Batch
@@ -66,7 +70,10 @@ class PrefixCache:
         self.last = list(layers.groups[cut - 1].modules)
         self.filled = np.zeros(len(lengths), dtype=bool)
         self.on_disk = False
+        self.refused = ""  # why this network or disk cannot have a cache; nothing is kept then
+        self.proven = False
         self._tuples: dict[str, int] = {}  # modules that answer with a tuple, and its length
+        self._beside: set[str] = set()  # modules that answer for no example, such as a table of positions: left to run
         self._store: Tensor | None = None
         self._shape: tuple[int, ...] = ()
         self._folder: Path | None = None
@@ -78,7 +85,7 @@ class PrefixCache:
 
     def has(self, indices: Sequence[int]) -> bool:
         """Whether all these examples are known."""
-        return bool(self.filled[list(indices)].all())
+        return not self.refused and bool(self.filled[list(indices)].all())
 
     @contextlib.contextmanager
     def catch(self, indices: Sequence[int], batch: Batch) -> Iterator[Batch]:
@@ -87,10 +94,13 @@ class PrefixCache:
 
         def hook_for(path: str) -> Any:
             def hook(module: nn.Module, args: Any, output: Any) -> None:
+                first = output[0] if isinstance(output, tuple) else output
                 if isinstance(output, tuple):
                     self._tuples[path] = len(output)
-                if path in self.last:  # the module that runs last has the final word
-                    seen[:] = [output[0] if isinstance(output, tuple) else output]
+                if not isinstance(first, Tensor) or first.shape[:1] != (len(indices),):
+                    self._beside.add(path)
+                elif path in self.last:  # the module that runs last has the final word
+                    seen[:] = [first]
             return hook
 
         handles = [self.net.get_submodule(path).register_forward_hook(hook_for(path)) for path in self.modules]
@@ -99,7 +109,12 @@ class PrefixCache:
         finally:
             for handle in handles:
                 handle.remove()
-        self._keep(indices, seen[0].detach(), batch)
+        if not seen:
+            self.refused = "the frozen layers of this architecture give no output of their own"
+        elif seen[0].requires_grad:  # a position table shared by all blocks, say: the prefix would change with it
+            self.refused = "a layer that trains feeds the frozen ones"
+        elif not self.refused:
+            self._keep(indices, seen[0].detach(), batch)
 
     @contextlib.contextmanager
     def serve(self, indices: Sequence[int], batch: Batch) -> Iterator[Batch]:
@@ -107,8 +122,9 @@ class PrefixCache:
         hidden = self._rows(indices).to(next(iter(batch.values())).device)
         if self.first_token:
             batch = {key: v[:, :1] if key in {"input_ids", "attention_mask"} else v for key, v in batch.items()}
-        patched = [self.net.get_submodule(path) for path in self.modules]
-        for path, module in zip(self.modules, patched, strict=True):
+        paths = [path for path in self.modules if path not in self._beside]
+        patched = [self.net.get_submodule(path) for path in paths]
+        for path, module in zip(paths, patched, strict=True):
             answer: Any = (hidden, *[None] * (self._tuples[path] - 1)) if path in self._tuples else hidden
             module.forward = lambda *args, _answer=answer, **kwargs: _answer  # type: ignore[method-assign]
         try:
@@ -116,6 +132,35 @@ class PrefixCache:
         finally:
             for module in patched:
                 del module.forward  # the class's own method shows again
+
+    def prove(self, forward: Callable[[Batch], Tensor], indices: Sequence[int], batch: Batch) -> None:
+        """Check once, on a batch that is known, that stepping over the prefix changes nothing; else refuse.
+
+        Any model of the hub may come along, and some mix their layers in ways that no map shows. The difference allowed
+        is that of the number format: texts are padded to other lengths now than when they were kept.
+
+        Args:
+            forward: Logits (B, C) of a batch.
+            indices: Examples whose output is kept.
+            batch: The same examples, collated.
+        """
+        modes = {module: module.training for module in self.net.modules()}
+        self.net.eval()
+        try:
+            with torch.no_grad():
+                whole = forward(batch)
+                with self.serve(indices, batch) as short:
+                    stepped = forward(short)
+            exact = self._store is not None and self._store.dtype == torch.float32
+            allowed = (1e-3 if exact else 5e-2) * (1 + whole.abs().max())
+            self.proven = bool((whole - stepped).abs().max() <= allowed)
+        except Exception:  # whatever an architecture makes of answers that it does not expect
+            self.proven = False
+        finally:
+            for module, mode in modes.items():
+                module.training = mode
+        if not self.proven:
+            self.refused = "the layers of this architecture cannot be stepped over"
 
     def close(self) -> None:
         """Free the memory and the temporary file."""
@@ -128,8 +173,15 @@ class PrefixCache:
         if self.first_token:
             hidden = hidden[:, :1]
         by_token = tokens is not None and hidden.dim() == 3 and not self.first_token
+        if by_token and tokens is not None and hidden.shape[1] != tokens.shape[1]:
+            self.refused = "this architecture changes the number of tokens on the way"
+            return
         if self._store is None:
-            self._allocate(hidden, by_token)
+            try:
+                self._allocate(hidden, by_token)
+            except DiskError as error:  # a run must not end because it cannot be made faster
+                self.refused = str(error)
+                return
         assert self._store is not None
         for i, row in zip(indices, hidden, strict=True):
             start, stop = self._offsets[i], self._offsets[i + 1]
@@ -147,12 +199,18 @@ class PrefixCache:
             self._store = torch.empty(total, dtype=hidden.dtype).view(-1, width)
             return
         self._folder = Path(tempfile.mkdtemp(prefix="ftkit-cache-"))
+        weakref.finalize(self, shutil.rmtree, self._folder, True)  # also after an error in the middle of an epoch
         needed, free = total * hidden.element_size(), shutil.disk_usage(self._folder).free
         if needed > 0.9 * free:
-            raise OSError(f"the cache needs {needed / 1e6:.0f} MB and the disk has {free / 1e6:.0f} MB free")
+            raise DiskError(f"The feature cache needs {needed / 1e6:.0f} MB and {self._folder.parent} has "
+                            f"{free / 1e6:.0f} MB free. Set TMPDIR to a larger disk, or use cache='off'.")
         self.on_disk = True
         file = str(self._folder / "prefix.bin")
-        self._store = torch.from_file(file, shared=True, size=total, dtype=hidden.dtype).view(-1, width)
+        with disk_errors(self._folder, "Set TMPDIR to a larger disk, or use cache='off'."):
+            if hasattr(os, "posix_fallocate"):  # else a disk that fills up later would kill the process without a word
+                with open(file, "wb") as reserved:
+                    os.posix_fallocate(reserved.fileno(), 0, needed)
+            self._store = torch.from_file(file, shared=True, size=total, dtype=hidden.dtype).view(-1, width)
 
     def _rows(self, indices: Sequence[int]) -> Tensor:
         assert self._store is not None

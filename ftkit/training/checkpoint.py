@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from ftkit.backbones.saving import atomic_folder
+from ftkit.backbones.saving import atomic_folder, disk_errors
 from ftkit.errors import UserError, WeightsError
 from ftkit.training.freezing import optimizer_state, restore_optimizer
 
@@ -71,7 +71,8 @@ def load_checkpoint(session: TrainSession, folder: Path) -> None:
     if session.scaler and memory["scaler"]:
         session.scaler.load_state_dict(memory["scaler"])
     if (folder / BEST).is_file():
-        shutil.copyfile(folder / BEST, session.best.file)
+        with disk_errors(session.best.folder):
+            shutil.copyfile(folder / BEST, session.best.file)
 
 
 def _check_same_run(now: dict[str, Any], then: dict[str, Any], folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.backbones import Model
+from ftkit.backbones.saving import atomic_folder
 from ftkit.strategies import Strategy
 from ftkit.training import processes
 from ftkit.training.history import History
@@ -49,14 +50,15 @@ def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress:
     if history.status in ("stopped", "interrupted"):
         if processes.is_main():
             print(f"{history.status.capitalize()} after step {session.step_count} of {session.total_steps}. "
-                  "The model is usable as it is. Go on with the same call and resume=True "
-                  f"(checkpoint: {history.checkpoint}).", file=sys.stderr)
+                  "The model is usable as it is. Go on with the same call and resume=True (command line: --resume; "
+                  f"checkpoint: {history.checkpoint}).", file=sys.stderr)
     elif processes.is_main():
-        shutil.rmtree(session.checkpoint_folder, ignore_errors=True)  # finished: nothing to go on from
         history.checkpoint = None
         if out is not None:
             model.save(out)
-            history.to_json(Path(out, "history.json"))
+            with atomic_folder(out) as fresh:
+                history.to_json(fresh / "history.json")
+        shutil.rmtree(session.checkpoint_folder, ignore_errors=True)  # saved: only now is there nothing to go on from
     return history
 
 

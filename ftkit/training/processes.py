@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -14,8 +15,18 @@ from torch import Tensor, nn
 def state() -> Any:
     """accelerate's view of this process: device, rank, number of processes."""
     from accelerate import PartialState
+    from accelerate.utils import parse_flag_from_env
 
-    return PartialState()
+    # PartialState reads neither by itself, and several processes without a GPU would each believe that they are alone.
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    without_gpu = not torch.accelerator.is_available() or torch.backends.mps.is_available()
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or (several and without_gpu))
+
+
+def started_alone() -> bool:
+    """Whether `accelerate launch --cpu --num_processes 2` was meant to start several: without mpirun it starts one."""
+    meant = "MASTER_PORT" in os.environ and "ACCELERATE_USE_CPU" in os.environ
+    return meant and "WORLD_SIZE" not in os.environ and count() == 1
 
 
 def device() -> torch.device:
@@ -65,6 +76,18 @@ def share_gradients(net: nn.Module) -> nn.Module:
     if count() == 1:
         return net
     return nn.parallel.DistributedDataParallel(net, device_ids=None)
+
+
+def wait() -> None:
+    """Go on when all processes have come this far."""
+    if count() > 1:
+        state().wait_for_everyone()
+
+
+def close() -> None:
+    """Part from the other processes: the end of a command."""
+    if count() > 1:
+        state().destroy_process_group()
 
 
 def same_everywhere(tensor: Tensor) -> Tensor:

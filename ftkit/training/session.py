@@ -21,7 +21,7 @@ from ftkit.machine import peak_memory
 from ftkit.strategies import Plan, Strategy, make_strategy
 from ftkit.training import processes
 from ftkit.training.batches import epoch_batches
-from ftkit.training.cache import PrefixCache, choose_cut
+from ftkit.training.cache import PrefixCache, choose_cut, default_budget
 from ftkit.training.checkpoint import load_checkpoint, save_checkpoint
 from ftkit.training.control import Control, seeded
 from ftkit.training.cpu import reusing_memory, use_all_cores
@@ -91,6 +91,7 @@ class TrainSession:
         self.best = WeightFile()
         self.best_names = ever | {name for name, _ in self.net.named_buffers()}
         self.caches: dict[str, PrefixCache] = {}
+        self.cache_refused = ""  # why this run can have no cache, once that has shown
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -173,16 +174,25 @@ class TrainSession:
         """
         last = self.step_count + steps if steps else math.inf
         with self.control.catching_interrupts(), reusing_memory():
-            while not self.done and self.step_count < last and not self.control.wait():
+            while not self.done and self.step_count < last and not self._to_end():
                 self.step()
         if self.control.stopped and not self.done:
             self.history.status = self.control.stopped
-            self.save(self.checkpoint_folder)
+            if processes.is_main():
+                self.save(self.checkpoint_folder)
+            processes.wait()
         elif self.done:
             self._finish()
         if self.done or self.control.stopped:
             self.net.eval()
         return self.history
+
+    def _to_end(self) -> bool:
+        """Whether to end before the next step. The processes agree on it, or one would wait for the others for ever."""
+        ending = processes.total(float(self.control.wait())) > 0
+        if ending and not self.control.stopped:
+            self.control.stop("interrupted")
+        return ending
 
     # --- steering -----------------------------------------------------------------------------------------------
 
@@ -302,9 +312,7 @@ class TrainSession:
             self.history.status = "finished"
         if self.settings.keep_best and self.history.best_epoch not in (None, len(self.history.epochs) - 1):
             self.best.restore(self.net)
-        for cache in self.caches.values():
-            cache.close()
-        self.caches.clear()
+        self._drop_caches()
 
     # --- plans and the cache ------------------------------------------------------------------------------------
 
@@ -333,9 +341,9 @@ class TrainSession:
         prefixes = [self.layers.frozen_prefix(plan) for plan in coming]
         if self.cut and self.cut <= prefixes[0]:
             return
-        for cache in self.caches.values():
-            cache.close()
-        self.caches.clear()
+        self._drop_caches()
+        if self.cache_refused:
+            return
         cut = choose_cut(prefixes)
         reason = "augmentation makes every epoch differ" if self.task.random else (
             "several processes share the data" if processes.count() > 1 else "")
@@ -346,18 +354,32 @@ class TrainSession:
         self._open_caches(cut)
 
     def _open_caches(self, cut: int) -> None:
-        budget = self.settings.cache_budget
-        for name, split in (("train", self.train), ("valid", self.valid)):
-            self.caches[name] = PrefixCache(self.net, self.layers, cut, split.lengths, budget=budget,
+        budget = default_budget() if self.settings.cache_budget is None else self.settings.cache_budget
+        tokens = self.train.lengths.sum() + self.valid.lengths.sum()
+        for name, split in (("train", self.train), ("valid", self.valid)):  # one budget, shared by size
+            self.caches[name] = PrefixCache(self.net, self.layers, cut, split.lengths,
+                                            budget=int(budget * split.lengths.sum() / tokens),
                                             first_token=self.model.reads_first_token)
         self.history.note(f"feature cache: {cut} frozen groups are computed once per example", cut=cut)
 
     def _cached(self, split: str, indices: Sequence[int], batch: dict[str, torch.Tensor]) -> Any:
         """The context of a forward pass: through the cache if there is one."""
         cache = self.caches.get(split)
+        if cache is not None and cache.has(indices) and not cache.proven:
+            cache.prove(lambda known: self.task.forward(self.net, known), indices, batch)
+        if cache is not None and cache.refused:
+            self.cache_refused = cache.refused
+            self.history.note(f"feature cache off: {cache.refused}")
+            self._drop_caches()
+            cache = None
         if cache is None:
             return self.control.plain(batch)
         return cache.serve(indices, batch) if cache.has(indices) else cache.catch(indices, batch)
+
+    def _drop_caches(self) -> None:
+        for cache in self.caches.values():
+            cache.close()
+        self.caches.clear()
 
 
 def _check_labels(model: Model, data: Any) -> None:

@@ -14,6 +14,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from ftkit.backbones.saving import disk_errors
+_TEMPORARY = "It holds temporary files: free space there, or set TMPDIR to a folder on another disk."
+
 
 def _tensors(net: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name, a tied weight once (by identity: two zero biases are equal but not the same)."""
@@ -26,10 +29,15 @@ def _checksum(tensor: Tensor) -> int:
 
 
 class WeightFile:
-    """Some tensors of a network in a temporary file, which goes when this object goes."""
+    """Some tensors of a network in a temporary file, which goes when this object goes.
+
+    Raises:
+        DiskError: The folder for temporary files is full or cannot be written.
+    """
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="ftkit-weights-"))
+        with disk_errors(Path("A folder for temporary files"), _TEMPORARY):
+            self.folder = Path(tempfile.mkdtemp(prefix="ftkit-weights-"))
         self.file = self.folder / "weights.safetensors"
         self._cleanup = weakref.finalize(self, shutil.rmtree, self.folder, True)
 
@@ -37,9 +45,10 @@ class WeightFile:
         """Keep these parameters or buffers, in place of what was kept before."""
         tensors = _tensors(net)
         fresh = self.file.with_suffix(".new")
-        save_file({name: tensors[name].detach().cpu().contiguous().clone() if tensors[name].dim() == 0
-                   else tensors[name].detach().cpu().contiguous() for name in names}, fresh)
-        fresh.replace(self.file)
+        with disk_errors(self.folder, _TEMPORARY):
+            save_file({name: tensors[name].detach().cpu().contiguous().clone() if tensors[name].dim() == 0
+                       else tensors[name].detach().cpu().contiguous() for name in names}, fresh)
+            fresh.replace(self.file)
 
     def restore(self, net: nn.Module) -> None:
         """Put what is kept back into the network."""

@@ -1,0 +1,40 @@
+# Two commands are enough: `make lab` for the lessons, `make demo` for the whole story without a browser.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+.PHONY: lab demo test style notebooks bench clean
+
+lab: $(READY)            ## open JupyterLab on the first lesson
+	$(BIN)/ftkit lab
+
+demo: $(READY)           ## from scratch, frozen, fine-tuned: compared in about a minute
+	$(BIN)/ftkit demo
+
+test: $(READY)           ## every test: unit, contract, and the lessons themselves
+	$(BIN)/python -m pytest
+
+style: $(READY)          ## ruff and types
+	$(BIN)/ruff check ftkit tests
+	$(BIN)/mypy
+
+notebooks: $(READY)      ## run all lessons anew and strip timestamps, widget state and paths
+	$(BIN)/python -m ftkit.lessons.execute notebooks/*.ipynb
+
+bench: $(READY)          ## against a hand-written loop, the Hugging Face Trainer and Lightning
+	$(BIN)/python -m pip install --quiet "lightning>=2.5"
+	$(BIN)/python tests/benchmarks/run.py
+
+clean:                   ## remove the environment (about 6 GB)
+	rm -rf $(VENV)
+
+# Python 3.11 or newer is needed; the first that is found is taken.
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "ftkit needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.12 lab"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	@echo "Installing ftkit and what it needs: some minutes, several gigabytes with torch."
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	@touch $(READY)

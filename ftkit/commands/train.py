@@ -1,0 +1,112 @@
+"""`ftkit train`: load data, load a backbone, fit, evaluate, save. The same five calls as in a notebook."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from ftkit.backbones import Model, load_backbone
+from ftkit.backbones.saving import atomic_folder
+from ftkit.commands.text import show, table
+from ftkit.data import Data, load_data
+from ftkit.errors import DataError
+from ftkit.machine import peak_memory
+from ftkit.strategies import Strategy, make_strategy
+from ftkit.training import Evaluation, History, evaluate, fit, processes
+
+Say = Callable[[str], None]
+_SETTINGS = ("epochs", "lr", "batch_size", "seed", "precision", "cache", "accumulate", "class_weights", "patience",
+             "augment")  # arguments that fit takes by the same names
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train; 130 after Ctrl-C."""
+    main = processes.is_main()
+    with contextlib.redirect_stdout(sys.stderr) if args.json else contextlib.nullcontext():
+        say = _printer(sys.stdout, main)
+        strategy = make_strategy(args.strategy)  # a slip of the pen shows before anything is loaded
+        data, model = _load(args, say)
+        if args.out and main:
+            with atomic_folder(args.out):  # can it be written? Better asked now than after an hour
+                pass
+        history = _fit(args, model, data, strategy, say)
+        if history.status in ("stopped", "interrupted"):
+            return 130
+        scores = evaluate(model, data.test, precision=history.config["precision"])
+        _say_end(args, history, scores, len(data.test), say)
+    if args.json and main:
+        print(json.dumps(_facts(args, model, data, history, scores)))
+    processes.close()
+    return 0
+
+
+def _printer(stream: Any, main: bool) -> Say:
+    """Prints above a progress bar, if there is one; only in the main process."""
+    from tqdm.auto import tqdm
+
+    def say(text: str) -> None:
+        if main:
+            tqdm.write(text, file=stream)
+            stream.flush()
+
+    return say
+
+
+def _load(args: argparse.Namespace, say: Say) -> tuple[Data, Model]:
+    data = load_data(args.data, text=args.text_column, label=args.label_column, task=args.task, test=args.test,
+                     valid_fraction=args.valid_fraction, test_fraction=args.test_fraction, seed=args.seed,
+                     limit=args.limit, drop_leaks=args.drop_leaks)
+    say(f"{data.report}\n")
+    if data.task is None:
+        raise DataError(f"ftkit has no task for {data.modality} yet.")
+    model = load_backbone(args.backbone, data.task, pretrained=not args.from_scratch, image_size=args.image_size,
+                          seed=args.seed)
+    say(f"{model.spec.name}: {model.parameters:,} parameters in {' > '.join(model.layers.names)}; {model.origin}")
+    return data, model
+
+
+def _fit(args: argparse.Namespace, model: Model, data: Data, strategy: Strategy, say: Say) -> History:
+    def on_epoch(row: dict[str, Any]) -> None:
+        cells = {"epoch": row["epoch"] + 1, "train loss": row["train_loss"], "valid loss": row["valid_loss"],
+                 "accuracy": row["accuracy"], "seconds": row["seconds"], "trainable": row["trainable"],
+                 "cached groups": row["cached"]}
+        widths = {name: max(10, len(name)) for name in cells}
+        if not row["epoch"]:
+            say("".join(name.rjust(width + 2) for name, width in widths.items()))
+        say("".join(show(value).rjust(widths[name] + 2) for name, value in cells.items()))
+
+    settings = {name: getattr(args, name) for name in _SETTINGS}
+    say(f"Training: {strategy}\n")
+    return fit(model, data, strategy, out=args.out, resume=args.resume, on_epoch=on_epoch, **settings)
+
+
+def _say_end(args: argparse.Namespace, history: History, scores: Evaluation, n: int, say: Say) -> None:
+    notes = [event["note"] for event in history.events]
+    best = "" if history.best_epoch is None else f", the weights are those of epoch {history.best_epoch + 1}"
+    early = "; no better epoch came: stopped early" if history.status == "early stop" else ""
+    say("\n" + "".join(f"note: {note}\n" for note in notes)
+        + f"Trained in {history.train_seconds:.1f} s ({history.config['precision']}){best}{early}. "
+          f"Peak memory {peak_memory() / 2**20:,.0f} MiB.\n")
+    say(table([{"test": name, f"{n:,} examples": value} for name, value in scores.items()]))
+    say(f"\nSaved in {args.out}. Try: ftkit predict --model {args.out} …" if args.out
+        else "\nNot saved: add --out DIR to keep the model.")
+
+
+def _facts(args: argparse.Namespace, model: Model, data: Data, history: History, scores: Evaluation) -> dict[str, Any]:
+    """The result as one JSON object."""
+    return {
+        "task": model.task.name, "metrics": dict(scores), "train_seconds": history.train_seconds,
+        "epoch_seconds": [row["seconds"] for row in history.epochs],
+        "trainable_parameters": max(row["trainable"] for row in history.epochs), "total_parameters": model.parameters,
+        "peak_memory_mb": peak_memory() / 2**20, "backbone": model.spec.name, "origin": model.origin,
+        "strategy": args.strategy, "data": data.name, "labels": list(model.task.labels),
+        "examples": {split.name: len(split) for split in (data.train, data.valid, data.test)},
+        "status": history.status, "best_epoch": history.best_epoch, "precision": history.config["precision"],
+        "lr": history.config["lr"], "batch_size": history.config["batch_size"],
+        "cached_groups": max(row["cached"] for row in history.epochs), "processes": processes.count(),
+        "warnings": data.report.warnings, "out": args.out,
+    }

@@ -1,0 +1,5 @@
+"""What lessons need beyond the rest of ftkit: exercises that are checked at once, with hints."""
+
+from ftkit.lessons.check import check, exercises
+
+__all__ = ["check", "exercises"]

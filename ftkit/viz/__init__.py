@@ -1,0 +1,10 @@
+"""Pictures of plans, runs and mistakes: one file each. Every function returns a Picture, which a notebook shows."""
+
+from ftkit.viz.compare import compare
+from ftkit.viz.confusion import confusion
+from ftkit.viz.curves import curves
+from ftkit.viz.freeze_map import freeze_map
+from ftkit.viz.style import Picture
+from ftkit.viz.top_losses import top_losses, top_losses_frame
+
+__all__ = ["Picture", "compare", "confusion", "curves", "freeze_map", "top_losses", "top_losses_frame"]
