@@ -77,7 +77,7 @@ def torchvision_layout(net: nn.Module) -> Layout:
     if "layer1" in children:
         return make_layout(net, stem=("conv1", "bn1", "relu", "maxpool"), blocks=[f"layer{i}.*" for i in range(1, 5)],
                            tail=("avgpool",), head=("fc",))
-    if "features" in children and "classifier" in children:
+    if type(net).__name__ == "VGG":  # others have features and a classifier too, but other stages
         return _vgg_layout(net)
     raise UserError(f"No layout for torchvision's {type(net).__name__}. Known: ResNet, VGG.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,8 @@ def load_backbone(
 
     Args:
         name: A name of `list_backbones()`, a hub id (owner/name) or a folder.
-        task: What the head is for: usually `data.task`. None opens a saved model with the head that it has.
+        task: What the head is for: usually `data.task`. None opens a saved model with the head that it has. A saved
+            model for exactly these labels keeps its head, so that its training can go on.
         pretrained: False gives the same architecture with random weights: "from scratch".
         image_size: Another input size in pixels; small ones train faster, with some loss. Images only.
         seed: For the random weights of the head (and of the body, from scratch).
@@ -44,10 +46,11 @@ def load_backbone(
     opened = open_source(str(name), pretrained)
     if task is None:
         task = _saved_task(opened)
-    known = opened.spec.modality if opened.spec.name in SPECS or opened.kind == "folder" else task.modality
-    if known != task.modality:
+    if opened.spec.name not in SPECS and opened.kind != "folder":  # any hub id: its modality is not known beforehand
+        opened = replace(opened, spec=replace(opened.spec, modality=task.modality))
+    if opened.spec.modality != task.modality:
         usable = [spec.name for spec in SPECS.values() if spec.modality == task.modality]
-        raise UserError(f"'{name}' is a backbone for {known} and the task is {task.name}. "
+        raise UserError(f"'{name}' is a backbone for {opened.spec.modality} and the task is {task.name}. "
                         f"For {task.modality}: {', '.join(usable)}.")
     if opened.kind == "package" and opened.spec.sha256:
         check_sha256(Path(opened.path, "model.safetensors"), opened.spec.sha256)
@@ -56,7 +59,7 @@ def load_backbone(
         torch.manual_seed(seed)
         net = task.build(opened)
     if opened.kind == "folder" and opened.library == "torchvision" and pretrained:
-        _fill_from_folder(net, Path(opened.path))
+        _fill_from_folder(net, Path(opened.path), task)
     config: Any = getattr(net, "config", None)
     if task.modality == "text" and config is not None and config.pad_token_id is None:
         config.pad_token_id = processor.pad_token_id  # GPT-2 classifies at the last token that is not padding
@@ -106,9 +109,8 @@ def _tokenizer(opened: Opened) -> Any:
 
 
 def _torchvision_preprocess(opened: Opened) -> ImagePreprocess:
-    saved = Path(opened.path, CONFIG)
     if opened.kind == "folder":
-        return ImagePreprocess.from_config(json.loads(saved.read_text(encoding="utf8")))
+        return ImagePreprocess.from_config(_read_json(Path(opened.path, CONFIG)))
     import torchvision
 
     preset = torchvision.models.get_weight(opened.spec.weights).transforms()
@@ -134,9 +136,12 @@ def _saved_task(opened: Opened) -> Task:
         raise UserError(f"Say what '{opened.spec.name}' is for: load_backbone('{opened.spec.name}', data.task).")
     folder = Path(opened.path)
     if (folder / FACTS).is_file():
-        facts = json.loads((folder / FACTS).read_text(encoding="utf8"))
-        return make_task(facts["task"], facts["labels"], facts["multilabel"])
-    config = json.loads((folder / "config.json").read_text(encoding="utf8"))
+        facts = _read_json(folder / FACTS)
+        if not {"task", "labels", "multilabel"} <= facts.keys():
+            raise WeightsError(f"{folder / FACTS} does not say which task the model is for.")
+        task = make_task(facts["task"], facts["labels"], facts["multilabel"])
+        return replace(task, **{key: value for key, value in facts.get("options", {}).items() if hasattr(task, key)})
+    config = _read_json(folder / "config.json")
     architecture = (config.get("architectures") or [""])[0]
     for suffix, name in (("ForSequenceClassification", "text-classification"),
                          ("ForImageClassification", "image-classification")):
@@ -146,22 +151,19 @@ def _saved_task(opened: Opened) -> Task:
     raise UserError(f"{folder} holds a body without a trained head: pass a task, load_backbone(folder, data.task).")
 
 
-def _fill_from_folder(net: torch.nn.Module, folder: Path) -> None:
-    """Load a saved torchvision network; a head of another size is left fresh."""
-    from safetensors import safe_open
+def _fill_from_folder(net: torch.nn.Module, folder: Path, task: Task) -> None:
+    """Load a saved torchvision network; a head for other labels is left fresh."""
+    last = [name for name in net.state_dict() if name.endswith("weight")][-1].removesuffix(".weight")
+    same = list(_read_json(folder / FACTS).get("labels", [])) == list(task.labels)
+    load_weights(net, folder, skip=() if same else (f"{last}.weight", f"{last}.bias"))
 
-    facts = json.loads((folder / FACTS).read_text(encoding="utf8"))
-    own = net.state_dict()
-    last = [name for name in own if name.endswith("weight")][-1].removesuffix(".weight")
+
+def _read_json(file: Path) -> dict[str, Any]:
+    """A small file of facts beside the weights; raises WeightsError if it is missing or no JSON object."""
     try:
-        with safe_open(folder / "model.safetensors", "pt") as file:
-            same = tuple(file.get_slice(f"{last}.weight").get_shape()) == tuple(own[f"{last}.weight"].shape)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-    except Exception as error:
-        raise WeightsError(f"{folder / 'model.safetensors'} is damaged or of another model "
-                           f"({facts.get('builder')} expected): {str(error)[:200]}") from error
-    if same:
-        load_weights(net, folder)
-    else:
-        state.update({f"{last}.{part}": own[f"{last}.{part}"] for part in ("weight", "bias")})
-        net.load_state_dict(state)
+        facts = json.loads(file.read_text(encoding="utf8"))
+    except (OSError, ValueError) as error:
+        raise WeightsError(f"{file} cannot be read: {error}.") from error
+    if not isinstance(facts, dict):
+        raise WeightsError(f"{file} does not hold a JSON object.")
+    return facts

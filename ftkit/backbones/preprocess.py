@@ -43,14 +43,18 @@ class ImagePreprocess:
             DataError: The file is not an image that can be read.
         """
         picture = self.open(image)
-        scale = self.resize / min(picture.size)
-        width, height = (max(self.size, round(edge * scale)) for edge in picture.size)
-        if picture.size != (width, height):
-            picture = picture.resize((width, height), Image.Resampling(_RESAMPLE[self.interpolation]))
-        left, top = (width - self.size) // 2, (height - self.size) // 2
-        if (width, height) != (self.size, self.size):
-            picture = picture.crop((left, top, left + self.size, top + self.size))
+        # Only the part that is kept is resized: a strip of 1 x 10,000 pixels would become 2 GB otherwise.
+        (left, right), (top, bottom) = (self._kept(edge, min(picture.size)) for edge in picture.size)
+        if picture.size != (self.size, self.size) or (left, top) != (0, 0) or right != picture.width:
+            picture = picture.resize((self.size, self.size), Image.Resampling(_RESAMPLE[self.interpolation]),
+                                     box=(left, top, right, bottom))
         return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+
+    def _kept(self, edge: int, short: int) -> tuple[float, float]:
+        """From where to where an edge is kept, in pixels of the original; rounded as torchvision does it."""
+        resized = max(self.size, int(self.resize * edge / short))
+        start = round((resized - self.size) / 2)
+        return start * edge / resized, min(edge, (start + self.size) * edge / resized)
 
     @staticmethod
     def open(image: Path | str | Image.Image | np.ndarray) -> Image.Image:
@@ -59,9 +63,9 @@ class ImagePreprocess:
             if isinstance(image, (str, Path)):
                 with Image.open(image) as file:
                     file.draft("RGB", None)
-                    return file.convert("RGB")
-            return (image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image))).convert("RGB")
-        except (OSError, ValueError, TypeError, SyntaxError) as error:
+                    return _as_rgb(file)
+            return _as_rgb(image if isinstance(image, Image.Image) else Image.fromarray(np.asarray(image)))
+        except (OSError, ValueError, TypeError, SyntaxError, Image.DecompressionBombError) as error:
             name = image if isinstance(image, (str, Path)) else type(image).__name__
             raise DataError(f"Cannot read the image {name}: {error}.") from error
 
@@ -100,3 +104,12 @@ class ImagePreprocess:
         names = {value: name for name, value in _RESAMPLE.items()}
         return cls(crop, max(resize, crop), tuple(config.get("image_mean", (0.5,) * 3)),
                    tuple(config.get("image_std", (0.5,) * 3)), names.get(config.get("resample", 2), "bilinear"))
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    if picture.mode == "F":
+        raise ValueError("it holds fractions, not whole numbers from 0 to 255")
+    if picture.mode.startswith("I"):  # 16-bit grey, as in medicine: PIL would clip it, and the picture would be white
+        values = np.asarray(picture)
+        picture = Image.fromarray((values // (256 if values.max() > 255 else 1)).astype(np.uint8))
+    return picture.convert("RGB")

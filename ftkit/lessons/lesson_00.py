@@ -16,15 +16,15 @@ EXERCISES = {
             "Read the row 'head' of the layer table, column 'parameters'."),
         "The head holds less than 1 % of the model, and the probe trains nothing else."),
     "00.2": Exercise(
-        "After the probe, how far has 'block 0' drifted from its pretrained weights?",
-        number(0, 0, {}, "Look at the audit of the probe. Block 0 was frozen: what should a frozen layer do?"),
-        "Exactly zero: bit by bit the same. That is what frozen means, and the audit proves it."),
-    "00.3": Exercise(
         "Why were the later epochs of the probe so fast? a) the model got smaller  b) what frozen layers compute was "
         "kept from the first epoch  c) later epochs use fewer examples",
         choice("b", {"a": "No weight was removed: count them again.",
                      "c": "Every epoch sees all training examples once. That is what an epoch is."}),
         "Frozen layers give the same output for the same text, so ftkit computes it once."),
+    "00.3": Exercise(
+        "After the probe, how far has 'block 0' drifted from its pretrained weights?",
+        number(0, 0, {}, "Look at the audit of the probe. Block 0 was frozen: what should a frozen layer do?"),
+        "Exactly zero: bit by bit the same. That is what frozen means, and the audit proves it."),
     "00.q1": Exercise(
         "Fine-tuning means: a) training a network from random weights  b) going on training a pretrained network on "
         "your own task  c) making a network smaller",

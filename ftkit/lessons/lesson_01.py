@@ -92,18 +92,18 @@ def judge_plan(answer: Any) -> str:
 
 
 EXERCISES = {
-    "01.1": Exercise("Write freeze_body(net): net.bert frozen, net.classifier trainable.", judge_freeze,
-                     "The body keeps what it knows, and the head can learn."),
-    "01.2": Exercise("Some layers were just thawed. Write rebuild(net): an optimizer of exactly the trainable parameters.",
-                     judge_optimizer, "Trap 1 avoided: what is thawed is in the optimizer, and nothing else is."),
-    "01.3": Exercise("A strategy: head at rate 1, the last two blocks at 0.1, the rest frozen, for any number of blocks.",
-                     judge_plan, "A plan of your own. ft.fit takes it as it is."),
-    "01.4": Exercise("600 training texts, batches of 16: how many optimizer steps has one epoch?",
+    "01.1": Exercise("600 training texts, batches of 16: how many optimizer steps has one epoch?",
                      number(38, 38, {37: "37 full batches leave 8 texts over. They are a batch too.",
                                      37.5: "There are no half steps: the last batch is smaller.",
                                      9600: "That is 600 times 16. Divide, and round up."},
                             "Divide 600 by 16, and round up."),
                      "37 full batches and one of 8."),
+    "01.2": Exercise("Write freeze_body(net): net.bert frozen, net.classifier trainable.", judge_freeze,
+                     "The body keeps what it knows, and the head can learn."),
+    "01.3": Exercise("Some layers were just thawed. Write rebuild(net): an optimizer of exactly the trainable parameters.",
+                     judge_optimizer, "Trap 1 avoided: what is thawed is in the optimizer, and nothing else is."),
+    "01.4": Exercise("A strategy: head at rate 1, the last two blocks at 0.1, the rest frozen, for any number of blocks.",
+                     judge_plan, "A plan of your own. ft.fit takes it as it is."),
     "01.q1": Exercise("Gradual unfreezing starts with the head alone because: a) the head is the largest part  "
                       "b) a fresh head sends useless gradients at first  c) the body cannot be trained",
                       choice("b", {"a": "The head is less than 1 % of MiniLM.",

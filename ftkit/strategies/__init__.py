@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import fields
 from typing import Any
 
@@ -19,6 +20,8 @@ from ftkit.strategies.probe import LinearProbe
 STRATEGIES: dict[str, type[Strategy]] = {strategy.name: strategy for strategy in (
     LinearProbe, Full, LastK, GradualUnfreeze, Discriminative, BatchNormOnly, BitFit, Custom)}
 
+_BLOCK = re.compile(r"^block_(\d+)$")  # names of parameters have underscores of their own
+
 __all__ = ["STRATEGIES", "BatchNormOnly", "BitFit", "Custom", "Discriminative", "Full", "GradualUnfreeze", "LastK",
            "LinearProbe", "Plan", "Strategy", "make_strategy", "scale_groups", "thawed"]
 
@@ -26,7 +29,7 @@ __all__ = ["STRATEGIES", "BatchNormOnly", "BitFit", "Custom", "Discriminative", 
 def make_strategy(text: str | Strategy) -> Strategy:
     """A strategy from its written form: "probe", "last_k:k=2", "gradual:every=2,decay=cosine", "custom:head=1,stem=0".
 
-    In `custom`, an underscore stands for the blank of a group name: "block_5=0.1".
+    In `custom`, a block is written with an underscore: "block_5=0.1".
 
     Raises:
         UnknownName: No such strategy or option; the nearest one is named.
@@ -34,21 +37,27 @@ def make_strategy(text: str | Strategy) -> Strategy:
     """
     if isinstance(text, Strategy):
         return text
-    if isinstance(text, type) and issubclass(text, Strategy):
+    if isinstance(text, type) and issubclass(text, Strategy) and text is not Custom:
         return text()
     if not isinstance(text, str):
-        raise UserError(f"A strategy is a name such as 'gradual' or an object such as GradualUnfreeze(every=1), "
-                        f"not {type(text).__name__}.")
+        found = text.__name__ if isinstance(text, type) else type(text).__name__
+        raise UserError(f"A strategy is a name such as 'gradual' or an object such as GradualUnfreeze(every=1) or "
+                        f"Custom({{'head': 1}}), not {found}.")
     name, _, rest = text.partition(":")
     kind = STRATEGIES[check_name("strategy", name, STRATEGIES)]
-    written = dict(_option(part, name) for part in rest.split(",") if part.strip())
+    pairs = [_option(part, name) for part in rest.split(",") if part.strip()]
+    written = dict(pairs)
+    if len(written) < len(pairs):
+        twice = next(key for key, _ in pairs if [other for other, _ in pairs].count(key) > 1)
+        raise UserError(f"{twice} is given twice in '{text}'.")
     known = {field.name: str(field.type) for field in fields(kind) if field.name != "scales"}
     options: dict[str, Any] = {key: _convert(key, value, known[key]) for key, value in written.items() if key in known}
     others = {key: value for key, value in written.items() if key not in known}
     if kind is Custom:
         if not others:
             raise UserError("custom needs at least one group, such as custom:head=1,block_5=0.1")
-        return Custom({key.replace("_", " "): float(_convert(key, v, "float")) for key, v in others.items()}, **options)
+        return Custom({_BLOCK.sub(r"block \1", key): float(_convert(key, v, "float")) for key, v in others.items()},
+                      **options)
     for key in others:
         raise UnknownName(f"option of strategy {name}", key, known)
     return kind(**options)

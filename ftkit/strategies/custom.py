@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ftkit.errors import UserError
 from ftkit.layers import LayerMap
@@ -28,14 +28,23 @@ class Custom(Strategy):
 
     name: ClassVar[str] = "custom"
 
+    def __repr__(self) -> str:
+        """The same in every process: a function by its name, for its address would make each run look different."""
+        shown = getattr(self.scales, "__qualname__", None) if callable(self.scales) else repr(self.scales)
+        return f"Custom(scales={shown or type(self.scales).__name__}, warmup={self.warmup}, decay={self.decay!r})"
+
     def plan(self, layers: LayerMap, epoch: int) -> Plan:
         """Raises UserError when nothing at all would train in this epoch."""
-        if callable(self.scales):
-            chosen = self.scales(layers, epoch)
-        elif isinstance(self.scales, Mapping):
-            chosen = self.scales
-        else:
-            chosen = self.scales[min(epoch, len(self.scales) - 1)]
+        chosen: Any = self.scales
+        if callable(chosen):
+            chosen = chosen(layers, epoch)
+        elif isinstance(chosen, Sequence) and not isinstance(chosen, str):
+            if not chosen:
+                raise UserError("A custom plan by epochs needs at least one epoch; the list is empty.")
+            chosen = chosen[min(epoch, len(chosen) - 1)]
+        if not isinstance(chosen, Mapping):
+            raise UserError(f"A custom plan is a dict such as {{'head': 1}}, a list of dicts, or a function that gives "
+                            f"one, not {type(chosen).__name__}.")
         plan = scale_groups(layers, chosen)
         if not any(plan.values()):
             raise UserError(f"The custom plan freezes everything in epoch {epoch}: nothing would train.")

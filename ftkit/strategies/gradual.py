@@ -30,8 +30,9 @@ class GradualUnfreeze(Strategy):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.every < 1 or self.step < 1:
-            raise UserError(f"every and step must be at least 1, not every={self.every}, step={self.step}.")
+        if not all(isinstance(count, int) and count >= 1 for count in (self.every, self.step)):
+            raise UserError("every and step must be whole numbers of at least 1, not "
+                            f"every={self.every}, step={self.step}.")
 
     def plan(self, layers: LayerMap, epoch: int) -> Plan:
         """Epoch 0: the head; epoch `every`: the head and the last block; and so on down to the stem."""

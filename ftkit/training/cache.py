@@ -183,6 +183,9 @@ class PrefixCache:
                 self.refused = str(error)
                 return
         assert self._store is not None
+        if tuple(hidden.shape[2 if by_token else 1 :]) != self._shape:
+            self.refused = "the frozen layers of this architecture answer in a shape that varies"
+            return
         for i, row in zip(indices, hidden, strict=True):
             start, stop = self._offsets[i], self._offsets[i + 1]
             self._store[start:stop] = row[: stop - start] if by_token else row.reshape(stop - start, -1)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict
+import uuid
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,24 +19,39 @@ from ftkit.training.freezing import optimizer_state, restore_optimizer
 if TYPE_CHECKING:
     from ftkit.training.session import TrainSession
 
-WEIGHTS, OPTIMIZER, STATE, BEST = "weights.safetensors", "optimizer.pt", "session.json", "best.safetensors"
+STATE = "session.json"  # names the other files; until it is replaced, those of the older checkpoint count
+_PARTS = {"weights": "safetensors", "optimizer": "pt", "best": "safetensors"}
 _MUST_MATCH = ("backbone", "task", "labels", "data", "strategy", "lr", "batch_size", "seed", "accumulate", "optimizer",
                "weight_decay", "clip", "class_weights", "epochs", "augment", "precision")
 
 
 def save_checkpoint(session: TrainSession, folder: Path) -> Path:
-    """Weights, optimizer, history and place in the epoch. Random numbers need none: they follow seed and step."""
-    tensors = {**dict(session.net.named_parameters()), **dict(session.net.named_buffers())}
-    history = asdict(session.history) | {"start": None, "checkpoint": str(folder)}
-    state = {"step": session.step_count, "epoch": session.epoch, "position": session.position,
-             "override": session.override, "history": history}
-    with atomic_folder(folder) as fresh:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, fresh / WEIGHTS)
+    """Weights, optimizer, history and place in the epoch. Random numbers need none: they follow seed and step.
+
+    Raises:
+        DiskError: The disk is full or the folder cannot be written. The older checkpoint is still whole.
+    """
+    stamp = uuid.uuid4().hex[:8]
+    files = {part: f"{part}-{stamp}.{kind}" for part, kind in _PARTS.items()}
+    if not session.best.file.is_file():
+        del files["best"]
+    pending = session.control.pending
+    state = {"step": session.step_count, "epoch": session.epoch, "position": session.position, "files": files,
+             "override": pending[-1] if pending else session.override, "trained": sorted(session.history.start.planned),
+             "history": _plain_history(session) | {"checkpoint": str(folder)}}
+    with atomic_folder(folder, last=STATE) as fresh:
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(session).items()},
+                  fresh / files["weights"])
         extra = session.scaler.state_dict() if session.scaler else {}
-        torch.save({"optimizer": optimizer_state(session.optimizer, session.net), "scaler": extra}, fresh / OPTIMIZER)
-        if session.best.file.is_file():
-            shutil.copyfile(session.best.file, fresh / BEST)
+        torch.save({"optimizer": optimizer_state(session.optimizer, session.net), "scaler": extra},
+                   fresh / files["optimizer"])
+        if "best" in files:
+            shutil.copyfile(session.best.file, fresh / files["best"])
         (fresh / STATE).write_text(json.dumps(state), encoding="utf8")
+    for part, kind in _PARTS.items():
+        for file in folder.glob(f"{part}-*.{kind}"):
+            if file.name != files.get(part):
+                file.unlink(missing_ok=True)
     session.history.checkpoint = str(folder)
     return folder
 
@@ -51,28 +67,42 @@ def load_checkpoint(session: TrainSession, folder: Path) -> None:
         raise UserError(f"There is no checkpoint in {folder} to resume from.")
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf8"))
-        weights = load_file(folder / WEIGHTS)
-        memory = torch.load(folder / OPTIMIZER, weights_only=True)
+        config, files = state["history"]["config"], state["files"]
+        weights = load_file(folder / files["weights"])
+        memory = torch.load(folder / files["optimizer"], weights_only=True)
     except Exception as error:
-        raise WeightsError(f"The checkpoint in {folder} is damaged: {str(error).splitlines()[0][:200]}. "
+        reason = (str(error).splitlines() or ["?"])[0][:200]
+        raise WeightsError(f"The checkpoint in {folder} is damaged: {type(error).__name__}, {reason}. "
                            "Start again without resuming.") from error
-    _check_same_run(session.history.config, state["history"]["config"], folder)
-    tensors = {**dict(session.net.named_parameters()), **dict(session.net.named_buffers())}
-    if tensors.keys() != weights.keys():
+    _check_same_run(session.history.config, config, folder)
+    tensors = _tensors(session)
+    if {name: t.shape for name, t in tensors.items()} != {name: t.shape for name, t in weights.items()}:
         raise WeightsError(f"The checkpoint in {folder} is of another network.")
+    session._will_train(set(state["trained"]))  # before the weights come: the audit compares with those before training
+    session._drop_caches()
     with torch.no_grad():
         for name, tensor in tensors.items():
             tensor.copy_(weights[name])
     session.step_count, session.epoch, session.position = state["step"], state["epoch"], state["position"]
     session.override = state["override"]
+    session._will_train({name for name, scale in (session.override or {}).items() if scale > 0})
     _restore_history(session, state["history"])
     _restore_plan(session)
     restore_optimizer(session.optimizer, session.net, memory["optimizer"])
     if session.scaler and memory["scaler"]:
         session.scaler.load_state_dict(memory["scaler"])
-    if (folder / BEST).is_file():
+    if "best" in files:
         with disk_errors(session.best.folder):
-            shutil.copyfile(folder / BEST, session.best.file)
+            shutil.copyfile(folder / files["best"], session.best.file)
+
+
+def _tensors(session: TrainSession) -> dict[str, torch.Tensor]:
+    return {**dict(session.net.named_parameters()), **dict(session.net.named_buffers())}
+
+
+def _plain_history(session: TrainSession) -> dict[str, Any]:
+    """The history without the first weights, which only this process knows."""
+    return asdict(replace(session.history, start=None))
 
 
 def _check_same_run(now: dict[str, Any], then: dict[str, Any], folder: Path) -> None:

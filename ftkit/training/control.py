@@ -47,6 +47,11 @@ class Control:
         self.stopped = why
         self._going.set()
 
+    def take_stop(self) -> str:
+        """Why the run is to end, "" if it is not. Taken once: the next run starts afresh."""
+        why, self.stopped = self.stopped, ""
+        return why
+
     def wait(self) -> bool:
         """Block while paused; True if the run is to end."""
         while not self._going.wait(0.1):  # woken now and then, so that Ctrl-C gets through
@@ -60,13 +65,13 @@ class Control:
 
         Only the main thread may do this; elsewhere it does nothing.
         """
-        self.stopped = ""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
 
         def handler(*_: Any) -> None:
             if self.stopped == "interrupted":
+                self.stopped = ""
                 raise KeyboardInterrupt
             self.stop("interrupted")
 

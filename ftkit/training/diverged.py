@@ -25,12 +25,16 @@ def check_finite(loss: float, session: TrainSession, micro: list[list[int]]) -> 
 def _cause(session: TrainSession, micro: list[list[int]]) -> str:
     broken = [i for indices in micro for i in indices if not _inputs_finite(session, i)]
     if broken:
-        return f"Training example {broken[0]} holds NaN or infinite numbers: look at data.train[{broken[0]}]."
+        spoilt = any(b.is_floating_point() and not torch.isfinite(b).all() for b in session.net.buffers())
+        return (f"Training example {broken[0]} holds NaN or infinite numbers: look at data.train[{broken[0]}]."
+                f"{' Load the backbone anew: its BatchNorm statistics are spoilt.' if spoilt else ''}")
     weights = [name for name, p in session.net.named_parameters() if not torch.isfinite(p).all()]
     if weights and session.step_count == 0:
         return f"The weights were broken before training: {weights[0]} holds NaN. Load the backbone anew."
     if session.precision == "fp16":
         return "Likely cause: fp16 overflowed. Try precision='bf16' or 'fp32'."
+    if session.step_count == 0:  # nothing has been learned yet, so the learning rate is not to blame
+        return f"The first pass already overflows in {session.precision}: look at the examples and the class weights."
     return (f"Likely cause: the learning rate {session.settings.lr:g} is too high. Try a tenth of it"
             f"{'' if session.settings.clip else ', and clip=1.0'}. Load the backbone anew: its weights are spoilt.")
 

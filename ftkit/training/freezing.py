@@ -101,9 +101,9 @@ def optimizer_state(optimizer: torch.optim.Optimizer, net: nn.Module) -> dict[st
 
 
 def restore_optimizer(optimizer: torch.optim.Optimizer, net: nn.Module, state: dict[str, dict[str, Any]]) -> None:
-    """Give the optimizer its memory back."""
+    """Give the optimizer its memory back, of what trains now: a frozen parameter must not keep any."""
     for name, parameter in net.named_parameters():
-        if name in state:
+        if name in state and parameter.requires_grad:
             optimizer.state[parameter] = {
                 key: value.to(parameter.device) if isinstance(value, torch.Tensor) else value
                 for key, value in state[name].items()}

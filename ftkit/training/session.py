@@ -18,7 +18,8 @@ import torch
 from ftkit.backbones import Model
 from ftkit.errors import MemoryLimit, UserError
 from ftkit.machine import peak_memory
-from ftkit.strategies import Plan, Strategy, make_strategy
+from ftkit.strategies import Plan, Strategy, make_strategy, scale_groups
+from ftkit.tasks import Task
 from ftkit.training import processes
 from ftkit.training.batches import epoch_batches
 from ftkit.training.cache import PrefixCache, choose_cut, default_budget
@@ -26,7 +27,7 @@ from ftkit.training.checkpoint import load_checkpoint, save_checkpoint
 from ftkit.training.control import Control, seeded
 from ftkit.training.cpu import reusing_memory, use_all_cores
 from ftkit.training.diverged import check_finite
-from ftkit.training.freezing import apply_plan, make_optimizer, set_rate
+from ftkit.training.freezing import apply_plan, make_optimizer, set_modes, set_rate
 from ftkit.training.history import History
 from ftkit.training.inference import infer, score
 from ftkit.training.memory import check_batch_fits, is_out_of_memory
@@ -65,7 +66,7 @@ class TrainSession:
         wanted = Settings.make(**settings)
         self.plans = [self.strategy.plan(self.layers, epoch) for epoch in range(wanted.epochs)]
         self.settings = wanted.filled(model, self.plans)
-        self.task = replace(model.task, augment=True) if wanted.augment else model.task  # type: ignore[call-arg]
+        self.task = _augmented(model.task) if wanted.augment else model.task
         self.device = processes.device()
         self.net.to(self.device)
         self.precision = choose_precision(wanted.precision, self.device)
@@ -172,18 +173,22 @@ class TrainSession:
 
         After a stop or Ctrl-C the model is usable, and a checkpoint lies at `history.checkpoint`.
         """
-        last = self.step_count + steps if steps else math.inf
+        last = math.inf if steps is None else self.step_count + steps
+        if not self.done:
+            self.history.status = "running"  # also after a stop: the same session can go on
+            set_modes(self.net, self.layers, self.plan)  # a stop left the network in eval mode
         with self.control.catching_interrupts(), reusing_memory():
             while not self.done and self.step_count < last and not self._to_end():
                 self.step()
-        if self.control.stopped and not self.done:
-            self.history.status = self.control.stopped
+        stopped = self.control.take_stop()
+        if stopped and not self.done:
+            self.history.status = stopped
             if processes.is_main():
                 self.save(self.checkpoint_folder)
             processes.wait()
         elif self.done:
             self._finish()
-        if self.done or self.control.stopped:
+        if self.done or stopped:
             self.net.eval()
         return self.history
 
@@ -197,8 +202,18 @@ class TrainSession:
     # --- steering -----------------------------------------------------------------------------------------------
 
     def apply(self, plan: Plan | None) -> None:
-        """Train by another plan from the next step on, until the end; None goes back to the strategy's."""
-        self.control.pending.append(plan)
+        """Train by another plan from the next step on, until the end; None goes back to the strategy's.
+
+        Args:
+            plan: Learning-rate scales by parameter or group name, such as {"head": 1, "block 5": 0.1}.
+
+        Raises:
+            UserError: A name that the model lacks, a scale that makes no sense, or nothing would train.
+        """
+        whole = None if plan is None else scale_groups(self.layers, plan)
+        if whole is not None and not any(whole.values()):
+            raise UserError("The plan freezes everything: nothing would train.")
+        self.control.pending.append(whole)
 
     def pause(self) -> None:
         """Hold before the next step; may be called from any thread."""
@@ -327,12 +342,16 @@ class TrainSession:
             self.override = self.control.pending.popleft()
             plan = self.plans[self.epoch] if self.override is None else self.override
             self._set_plan(plan)
-            thawed = {name for name, scale in plan.items() if scale > 0}
-            self.best_names |= thawed
-            self.history.start.planned |= thawed
+            self._will_train({name for name, scale in plan.items() if scale > 0})
             self.history.note("another plan", groups=[g.name for g in self.layers
                                                       if any(plan.get(name, 0) > 0 for name in g.parameters)])
             self._plan_cache()
+
+    def _will_train(self, names: set[str]) -> None:
+        """Set aside, while they are still untouched, parameters that the strategy alone would never have trained."""
+        self.best.add(self.net, names - self.best_names)
+        self.best_names |= names
+        self.history.start.add(self.net, names)
 
     def _plan_cache(self) -> None:
         """Keep the cache if the plan still freezes what it holds, else make one if it pays in the epochs to come."""
@@ -380,6 +399,12 @@ class TrainSession:
         for cache in self.caches.values():
             cache.close()
         self.caches.clear()
+
+
+def _augmented(task: Task) -> Task:
+    if not hasattr(task, "augment"):
+        raise UserError(f"augment=True is for pictures, and the task here is {task.name}.")
+    return replace(task, augment=True)  # type: ignore[call-arg]
 
 
 def _check_labels(model: Model, data: Any) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from numbers import Integral, Real
 from typing import Any
 
 from ftkit.backbones import Model
 from ftkit.errors import UserError, check_name
 from ftkit.strategies import Plan
 from ftkit.tasks import Encoded
+
+_MAY_BE_NONE = {"lr", "batch_size", "patience", "cache_budget", "clip"}
+_TINY = 1e-300  # above zero
 
 
 @dataclass
@@ -58,14 +63,27 @@ class Settings:
         return cls(**settings)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "accumulate", "batch_size", "patience"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or value < 1):
-                raise UserError(f"{name} must be a whole number of at least 1, not {value!r}.")
-        if self.lr is not None and not 0 < self.lr < float("inf"):
-            raise UserError(f"The learning rate must be above 0, not {self.lr}.")
+        for name, least in (("epochs", 1), ("accumulate", 1), ("batch_size", 1), ("patience", 1), ("seed", 0),
+                            ("cache_budget", 0)):
+            self._check(name, Integral, least, f"a whole number of at least {least}")
+        for name in ("lr", "clip"):
+            self._check(name, Real, _TINY, "a number above 0")
+        self._check("weight_decay", Real, 0, "a number of at least 0")
+        if self.seed >= 2**32:
+            raise UserError(f"seed must be below 2**32, not {self.seed}.")
         if self.cache not in ("auto", "off"):
             raise UserError(f"cache is 'auto' or 'off', not {self.cache!r}.")
+        if self.class_weights is not None and not isinstance(self.class_weights, str):
+            self.class_weights = _floats(self.class_weights)
+
+    def _check(self, name: str, kind: Any, least: float, words: str) -> None:
+        """Refuse a number that makes no sense, and turn NumPy's numbers into plain ones: settings are saved as JSON."""
+        value: Any = getattr(self, name)
+        if value is None and name in _MAY_BE_NONE:
+            return
+        if not isinstance(value, kind) or not least <= value < math.inf:
+            raise UserError(f"{name} must be {words}, not {value!r}.")
+        setattr(self, name, int(value) if kind is Integral else float(value))
 
     def filled(self, model: Model, plans: Sequence[Plan]) -> Settings:
         """The same with learning rate and batch size chosen for this model and these plans."""
@@ -74,6 +92,13 @@ class Settings:
                    for plan in plans for name, scale in plan.items())
         lr = self.lr or (1e-3 if not body else 5e-4 if image else 1e-4)
         return replace(self, lr=lr, batch_size=self.batch_size or (32 if image else 16))
+
+
+def _floats(weights: Sequence[float]) -> list[float]:
+    try:
+        return [float(weight) for weight in weights]
+    except (TypeError, ValueError):
+        raise UserError(f"class_weights is None, 'balanced' or one number per class, not {weights!r}.") from None
 
 
 def class_weight_list(wanted: str | Sequence[float] | None, model: Model, encoded: Encoded) -> list[float] | None:
@@ -92,7 +117,7 @@ def class_weight_list(wanted: str | Sequence[float] | None, model: Model, encode
             raise UserError("class_weights='balanced' is for one label per example; pass a list of weights instead.")
         counts = [max(1, encoded.targets.count(i)) for i in range(model.task.n_out)]
         return [len(encoded) / (len(counts) * count) for count in counts]
-    if len(wanted) != model.task.n_out or any(weight <= 0 for weight in wanted):
+    if len(wanted) != model.task.n_out or not all(0 < weight < math.inf for weight in wanted):
         raise UserError(f"class_weights needs {model.task.n_out} positive numbers, one for each of "
                         f"{', '.join(model.task.labels)}, not {list(wanted)}.")
     return [float(weight) for weight in wanted]

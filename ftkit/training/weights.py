@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from ftkit.backbones.saving import disk_errors
+
 _TEMPORARY = "It holds temporary files: free space there, or set TMPDIR to a folder on another disk."
 
 
@@ -44,10 +45,19 @@ class WeightFile:
     def save(self, net: nn.Module, names: Iterable[str]) -> None:
         """Keep these parameters or buffers, in place of what was kept before."""
         tensors = _tensors(net)
+        self._write({name: tensors[name].detach().cpu().contiguous() for name in names})
+
+    def add(self, net: nn.Module, names: Iterable[str]) -> None:
+        """Keep these as well, as they are now; nothing happens if nothing is kept yet."""
+        names = list(names)
+        if names and self.file.is_file():
+            tensors = _tensors(net)
+            self._write({**load_file(self.file), **{n: tensors[n].detach().cpu().contiguous() for n in names}})
+
+    def _write(self, tensors: dict[str, Tensor]) -> None:
         fresh = self.file.with_suffix(".new")
         with disk_errors(self.folder, _TEMPORARY):
-            save_file({name: tensors[name].detach().cpu().contiguous().clone() if tensors[name].dim() == 0
-                       else tensors[name].detach().cpu().contiguous() for name in names}, fresh)
+            save_file(tensors, fresh)
             fresh.replace(self.file)
 
     def restore(self, net: nn.Module) -> None:
@@ -70,8 +80,15 @@ class StartRecord:
         self.checksums = {name: _checksum(tensor) for name, tensor in _tensors(net).items()}
         self.kept = WeightFile()
         self.names = list(trainable)
-        self.planned = set(self.names)  # what the run was to train; a session adds plans that were applied later
+        self.planned = set(self.names)  # what the run was to train
         self.kept.save(net, self.names)
+
+    def add(self, net: nn.Module, names: set[str]) -> None:
+        """A plan that came later trains these too: to be called before it does."""
+        fresh = sorted(names - set(self.names))
+        self.kept.add(net, fresh)
+        self.names += fresh
+        self.planned |= names
 
     def moved(self, net: nn.Module) -> dict[str, bool]:
         """For each parameter and buffer whether a single bit of it has changed."""

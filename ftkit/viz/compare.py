@@ -10,7 +10,8 @@ from matplotlib.axes import Axes
 from ftkit.errors import UserError
 from ftkit.training import History
 from ftkit.viz.runs import best_row, history_of, named_runs
-from ftkit.viz.style import BODY, INK, SMALL, Picture, count, plain, run_style, text_width, tidy, wrap
+from ftkit.viz.style import BODY, INK, SMALL, Picture, run_style, tidy
+from ftkit.viz.words import count, plain, text_width, wrap
 
 
 def compare(runs: Any) -> Picture:
@@ -43,13 +44,12 @@ def compare(runs: Any) -> Picture:
     _bars(panels[0], f"{split} accuracy", [row["accuracy"] for row in rows], [f"{r['accuracy']:.3f}" for r in rows],
           most=1.0)
     _bars(panels[1], "training time", [row["seconds"] for row in rows], [_time(row["seconds"]) for row in rows])
-    _bars(panels[2], "parameters that train", [row["trainable"] for row in rows],
-          [count(row["trainable"]) for row in rows])
+    _bars(panels[2], "parameters that train", [row["trainable"] for row in rows], [row["told"] for row in rows])
     panels[0].set_yticks(range(len(names)), names, **plain(), fontsize=BODY)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
     picture.alt = "Comparison of runs. " + " ".join(
         f"{name or 'this run'}: {split} accuracy {row['accuracy']:.3f}, {_time(row['seconds'])} of training, "
-        f"{count(row['trainable'])} parameters train." for name, row in zip(named, rows, strict=True))
+        f"{row['told']} parameters train." for name, row in zip(named, rows, strict=True))
     return picture
 
 
@@ -69,13 +69,14 @@ def _row(name: str, run: Any) -> dict[str, Any]:
     if best is None:
         raise UserError(f"compare: '{name}' was trained without a validation split. "
                         "Pass (history, evaluate(model, data.test)).")
-    return {"accuracy": best["accuracy"], "seconds": history.train_seconds,
-            "trainable": max(row["trainable"] for row in history.epochs)}
+    numbers = [row["trainable"] for row in history.epochs]
+    told = "up to " * (min(numbers) < max(numbers)) + count(max(numbers))
+    return {"accuracy": best["accuracy"], "seconds": history.train_seconds, "trainable": max(numbers), "told": told}
 
 
 def _bars(axes: Axes, title: str, values: list[float], texts: list[str], most: float | None = None) -> None:
     tidy(axes, title)
-    top = most or max(*values, 1e-9) if len(values) > 1 else most or max(values[0], 1e-9)
+    top = most or max([*values, 1e-9])
     for y, (value, text) in enumerate(zip(values, texts, strict=True)):
         style = run_style(y)
         axes.barh(y, value, height=0.62, color=style.color, hatch=style.hatch, edgecolor="white", linewidth=0)

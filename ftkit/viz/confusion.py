@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
+from matplotlib.ticker import MaxNLocator
 
 from ftkit.errors import UserError
 from ftkit.training import Evaluation, evaluate
@@ -24,12 +25,9 @@ from ftkit.viz.style import (
     bare,
     ink_on,
     mix,
-    percent,
-    plain,
-    text_width,
     tidy,
-    wrap,
 )
+from ftkit.viz.words import percent, plain, text_width, wrap
 
 MOST_CLASSES = 20
 
@@ -57,18 +55,18 @@ def confusion(evaluation: Any, split: Any = None) -> Picture:
     if found.targets.ndim == 2:
         return _label_bars(found)
     names, matrix = _matrix(found)
-    right = int(np.trace(matrix)) if len(names) == len(found.labels) else int(
-        (found.probabilities.argmax(-1) == found.targets).sum())
+    right = int((found.probabilities.argmax(-1) == found.targets).sum())
     folded = [wrap(name, 2.4, SMALL) for name in names]
     cell = (WIDTH - 0.8 - max(_width(name) for name in folded)) / len(names)
-    tall = min(0.8, max(0.36, cell * 0.6))
+    tall = min(0.9, max(0.36, cell * 0.65))
     rows = [max(tall, 0.19 * (name.count("\n") + 1) + 0.1) for name in folded]
     across, turned = _column_names(names, cell)
     picture = Picture(height=1.3 + sum(rows) + max(_width(n) if turned else 0.19 * (n.count("\n") + 1) for n in across))
-    picture.heading(f"{right} of {len(found.targets)} right ({percent(right / len(found.targets))})")
+    note = f"; shown are the {len(names) - 1} classes with most mistakes" if len(names) < len(found.labels) else ""
+    picture.heading(f"{right} of {len(found.targets)} right ({percent(right / len(found.targets))}){note}")
     axes = picture.subplots()
     edges = np.concatenate([[0.0], np.cumsum(rows)])
-    _draw_matrix(axes, matrix, edges, cell)
+    _draw_matrix(axes, matrix, edges, cell, with_shares=tall > 0.42 and cell > 0.65)
     axes.set_yticks((edges[:-1] + edges[1:]) / 2, folded, **plain())
     axes.set_xticks(np.arange(len(names)) + 0.5, across, rotation=90 if turned else 0, **plain())
     picture.alt = _in_words(found, right)
@@ -114,27 +112,26 @@ def _width(name: str) -> float:
 
 def _column_names(names: list[str], cell: float) -> tuple[list[str], bool]:
     """The names under the columns, wrapped so that neighbours do not touch; and whether they are turned."""
-    level = [wrap(name, max(cell - 0.1, 0.2), SMALL) for name in names]
-    if all(" ".join(text.split("\n")) == " ".join(name.split()) for text, name in zip(level, names, strict=True)):
-        return level, False  # no word had to be cut
+    if cell > 1.4 or all(text_width(word, SMALL) < cell - 0.1 for name in names for word in name.split()):
+        return [wrap(name, cell - 0.1, SMALL) for name in names], False
     lines = max(1, int(cell / 0.2))
     return [next(text for width in np.arange(0.6, 30, 0.2)
                  if (text := wrap(name, width, SMALL)).count("\n") < lines) for name in names], True
 
 
-def _draw_matrix(axes: Axes, matrix: np.ndarray, edges: np.ndarray, cell: float) -> None:
+def _draw_matrix(axes: Axes, matrix: np.ndarray, edges: np.ndarray, cell: float, with_shares: bool) -> None:
     shares = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
     for (row, column), number in np.ndenumerate(matrix):
-        color, tall = mix(BLUE, float(shares[row, column])), edges[row + 1] - edges[row]
-        axes.add_patch(Rectangle((column, edges[row]), 1, tall, facecolor=color, edgecolor=LINES, linewidth=0.6))
-        text = str(number) if number or len(matrix) <= 12 else ""
-        share = percent(float(shares[row, column]))
-        if number and tall > 0.42 and text_width(share, SMALL) < cell - 0.05:
-            text += f"\n{share}"
-        axes.text(column + 0.5, edges[row] + tall / 2, text, ha="center", va="center", fontsize=SMALL,
+        color, top, tall = mix(BLUE, float(shares[row, column])), float(edges[row]), float(edges[row + 1] - edges[row])
+        axes.add_patch(Rectangle((column, top), 1, tall, facecolor=color, edgecolor=LINES, linewidth=0.6))
+        text = str(number) if text_width(str(number), SMALL) < cell - 0.03 else f"{number / 1000:.0f}k"
+        text = text if number or len(matrix) <= 12 else ""  # many zeros would hide the mistakes
+        text += f"\n{percent(float(shares[row, column]))}" if with_shares and number else ""
+        axes.text(column + 0.5, top + tall / 2, text, ha="center", va="center", fontsize=SMALL,
                   color=ink_on(color))
     for i in range(len(matrix)):  # the diagonal is framed: it must be found in greyscale too
-        axes.add_patch(Rectangle((i, edges[i]), 1, edges[i + 1] - edges[i], fill=False, edgecolor=INK, linewidth=2))
+        axes.add_patch(Rectangle((i, edges[i]), 1, edges[i + 1] - edges[i], fill=False, edgecolor=INK, linewidth=2,
+                                 clip_on=False))
     bare(axes).set(xlim=(0, len(matrix)), ylim=(edges[-1], 0))
     axes.set_xlabel("what the model said", fontsize=BODY, color=INK)
     axes.set_ylabel("true class", fontsize=BODY, color=INK)
@@ -154,7 +151,7 @@ def _label_bars(found: Evaluation) -> Picture:
     """Several labels per example: no row has one true class, so each label gets its own counts."""
     said, true = found.probabilities >= 0.5, found.targets.astype(bool)
     parts = [("right", (said & true).sum(0), GREEN, ""), ("missed", (~said & true).sum(0), ORANGE, "//"),
-             ("given wrongly", (said & ~true).sum(0), VERMILLION, "..")]
+             ("wrongly given", (said & ~true).sum(0), VERMILLION, "..")]
     names = [wrap(name, 2.6, BODY) for name in found.labels]
     picture = Picture(height=1.6 + sum(max(0.45, 0.22 * (name.count("\n") + 1)) for name in names))
     picture.heading(f"{len(true)} examples, several labels each")
@@ -164,10 +161,11 @@ def _label_bars(found: Evaluation) -> Picture:
         axes.barh(range(len(names)), numbers, left=start, height=0.7, color=color, hatch=hatch, edgecolor="white",
                   label=word)
         start += numbers
-    for y, values in enumerate(zip(*(numbers for _, numbers, _, _ in parts), strict=True)):
-        axes.annotate(" + ".join(map(str, values)), (start[y], y), (5, 0), textcoords="offset points", va="center",
-                      fontsize=SMALL, color=INK)
-    axes.set_xlim(0, max(1, start.max()) * 1.25)
+    for y in range(len(names)):
+        told = ", ".join(f"{numbers[y]} {word}" for word, numbers, _, _ in parts)
+        axes.annotate(told, (start[y], y), (5, 0), textcoords="offset points", va="center", fontsize=SMALL, color=INK)
+    axes.set_xlim(0, max(1, start.max()) * 1.8)  # room for the words behind the longest bar
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.set_yticks(range(len(names)), names, fontsize=BODY, **plain())
     axes.set_ylim(len(names) - 0.5, -0.5)
     picture.legend(loc="outside lower left", ncols=3, fontsize=SMALL, frameon=False, labelcolor=INK)

@@ -12,25 +12,11 @@ from matplotlib.ticker import MaxNLocator
 from ftkit.errors import UserError
 from ftkit.training import History
 from ftkit.viz.runs import best_row, history_of, named_runs
-from ftkit.viz.style import (
-    BLUE,
-    INK,
-    LINES,
-    ORANGE,
-    SKY,
-    SMALL,
-    WIDTH,
-    Picture,
-    RunStyle,
-    plain,
-    run_style,
-    text_width,
-    tidy,
-    wrap,
-)
+from ftkit.viz.style import BLUE, INK, LINES, ORANGE, SKY, SMALL, WIDTH, Picture, RunStyle, run_style, tidy
+from ftkit.viz.words import plain, text_width, wrap
 
-_STAR = {"marker": "*", "markersize": 17, "markeredgecolor": INK, "linestyle": "none", "zorder": 5}
-_CHANGE = {"color": LINES, "linestyle": (0, (1, 2)), "linewidth": 1.5, "zorder": 0}
+_STAR: dict[str, Any] = {"marker": "*", "markersize": 17, "markeredgecolor": INK, "linestyle": "none", "zorder": 5}
+_CHANGE: dict[str, Any] = {"color": LINES, "linestyle": (0, (1, 2)), "linewidth": 1.5, "zorder": 0}
 
 
 def curves(history: Any) -> Picture:
@@ -73,22 +59,22 @@ def curves(history: Any) -> Picture:
 def _one_run(left: Axes, right: Axes, run: History) -> list[Line2D]:
     steps, losses = [row["step"] for row in run.steps], [row["loss"] for row in run.steps]
     left.plot(steps, losses, color=SKY, linewidth=0.8, label="training loss, each step")
-    if len(steps) > 20:
+    if len(steps) >= 20:
         left.plot(steps, smoothed(losses), color=BLUE, linewidth=2.5, label="the same, smoothed")
     ends = epoch_ends(run)
-    left.plot(ends, [row["train_loss"] for row in run.epochs], color=BLUE, linestyle="none", marker="o", markersize=8,
-              markeredgecolor="white", label="training loss, mean of the epoch")
-    style = RunStyle(ORANGE, "--", "s", "")
+    if ends:
+        middles = [(first + last) / 2 for first, last in zip([steps[0] - 1, *ends], ends, strict=False)]
+        left.plot(middles, [row["train_loss"] for row in run.epochs], color=BLUE, linestyle="none", marker="o",
+                  markersize=8, markeredgecolor="white", label="training loss, mean of the epoch")
     if any("valid_loss" in row for row in run.epochs):
         left.plot(ends, _column(run, "valid_loss"), color=ORANGE, linestyle="--", marker="s", markersize=8,
-                  markeredgecolor=INK, linewidth=2.5, label="validation loss")
-    _accuracy(right, run, style)
+                  markeredgecolor=INK, linewidth=2.5, label="validation loss, after the epoch")
+    _accuracy(right, run, RunStyle(ORANGE, "--", "s", ""))
     changes = plan_changes(run)
-    for axes, positions in ((left, changes), (right, [_epoch_at(run, step) for step in changes])):
-        for position in positions:
-            axes.axvline(position, **_CHANGE)
-    handles = [line for line in left.get_lines() if not line.get_label().startswith("_")]
-    return handles + _signs(bool(changes), best_row(run) is not None)
+    few = len(changes) <= 6
+    _mark_changes(left, right, run, LINES, few)
+    handles = [line for line in left.get_lines() if not str(line.get_label()).startswith("_")]
+    return handles + _signs("line" if few else "foot", changes, best_row(run))
 
 
 def _several_runs(left: Axes, right: Axes, runs: dict[str, History]) -> list[Line2D]:
@@ -102,13 +88,20 @@ def _several_runs(left: Axes, right: Axes, runs: dict[str, History]) -> list[Lin
             left.plot(epoch_ends(run), _column(run, "valid_loss"), color=style.color, linestyle="none",
                       marker=style.marker, markersize=8, markeredgecolor=INK)
         _accuracy(right, run, style)
-        for step in plan_changes(run):  # a short mark at the foot: full lines of many runs would hide the curves
-            left.axvline(step, ymax=0.06, color=style.color, linewidth=2)
-            right.axvline(_epoch_at(run, step), ymax=0.06, color=style.color, linewidth=2)
+        _mark_changes(left, right, run, style.color, full=False)
         handles.append(Line2D([], [], **look, marker=style.marker, markersize=8, markeredgecolor=INK, linewidth=2.5,
                               label=wrap(name, WIDTH - 1.5, SMALL)))
-    best = any(best_row(run) for run in runs.values())
-    return handles + _signs(False, best)
+    changes = [step for run in runs.values() for step in plan_changes(run)]
+    return handles + _signs("foot", changes, any(best_row(run) for run in runs.values()))
+
+
+def _mark_changes(left: Axes, right: Axes, run: History, color: str, full: bool) -> None:
+    """Dotted lines; or marks at the foot, where many lines would hide the curves."""
+    look: dict[str, Any] = _CHANGE if full else {"ymax": 0.06, "linewidth": 2}
+    for step in plan_changes(run):
+        left.axvline(step, **{**look, "color": color})
+        if any("accuracy" in row for row in run.epochs):
+            right.axvline(_epoch_at(run, step), **{**look, "color": color})
 
 
 def _accuracy(axes: Axes, run: History, style: RunStyle) -> None:
@@ -120,10 +113,12 @@ def _accuracy(axes: Axes, run: History, style: RunStyle) -> None:
         axes.plot(best["epoch"] + 1, best["accuracy"], markerfacecolor=style.color, **_STAR)
 
 
-def _signs(changed: bool, best: bool) -> list[Line2D]:
+def _signs(kind: str, changes: list[int], best: Any) -> list[Line2D]:
     """The part of the key that all runs share."""
     signs = [Line2D([], [], markerfacecolor="white", label="best epoch", **_STAR)] if best else []
-    return signs + ([Line2D([], [], label="the plan changes", **_CHANGE)] if changed else [])
+    look: dict[str, Any] = _CHANGE if kind == "line" else {"marker": "|", "markersize": 12, "markeredgewidth": 2,
+                                                           "linestyle": "none", "color": LINES}
+    return signs + ([Line2D([], [], label="the plan changes", **look)] if changes else [])
 
 
 def _finish(left: Axes, right: Axes, runs: list[History]) -> None:
@@ -134,17 +129,18 @@ def _finish(left: Axes, right: Axes, runs: list[History]) -> None:
     left.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     exact = any("f1_micro" in row for run in runs for row in run.epochs)
     tidy(right, f"Validation accuracy{' (every label right)' * exact}", "epoch")
-    right.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     scores = [row["accuracy"] for run in runs for row in run.epochs if "accuracy" in row]
-    longest = max(len(run.epochs) for run in runs)
-    right.set_xlim(0.7, max(1, longest) + 0.3)
+    longest = max(1, *(len(run.epochs) for run in runs))
+    every = -(-longest // 10)
+    right.set(xlim=(0.7, longest + 0.3), xticks=[1, *range(every, longest + 1, every)][every == 1 :])
     if scores:
         middle, half = (min(scores) + max(scores)) / 2, max(0.1, 0.65 * (max(scores) - min(scores)))
         low = min(max(0.0, middle - half), 0.8)  # at least 0.2 high: a wobble of a point must not look like a leap
         right.set_ylim(low - 0.01 * (low == 0), min(1.02, max(middle + half, low + 0.2)))
+        right.yaxis.set_major_locator(MaxNLocator(6))
         right.yaxis.grid(True, color="#EEEEEE", zorder=0)
     else:
-        note = "no validation split" if longest else "no epoch is finished yet"
+        note = "no validation split" if any(run.epochs for run in runs) else "no epoch is finished yet"
         right.text(0.5, 0.5, note, transform=right.transAxes, ha="center", fontsize=SMALL, color=INK)
         right.set_yticks([])
 
@@ -152,20 +148,17 @@ def _finish(left: Axes, right: Axes, runs: list[History]) -> None:
 def _legend(picture: Picture, handles: list[Line2D]) -> None:
     names = [str(handle.get_label()) for handle in handles]
     widest = max(text_width(line, SMALL) for name in names for line in name.split("\n")) + 0.6
+    rows = -(-len(names) // max(1, int((WIDTH - 0.4) / widest)))
     legend = picture.legend(handles, names, loc="outside lower left", fontsize=SMALL, frameon=False, labelcolor=INK,
-                            ncols=max(1, min(len(names), int((WIDTH - 0.4) / widest))), handlelength=3)
+                            ncols=-(-len(names) // rows), handlelength=3)
     for text in legend.get_texts():
         text.set(**plain())
 
 
 def smoothed(values: list[float]) -> np.ndarray:
-    """A moving average (N,) that forgets the past exponentially, over about a tenth of the run."""
-    keep = 1 - 1 / max(1.0, len(values) / 20)
-    total, weight, result = 0.0, 0.0, []
-    for value in values:
-        total, weight = keep * total + value, keep * weight + 1
-        result.append(total / weight)
-    return np.array(result)
+    """A moving average (N,): each value with its neighbours on both sides, over about a tenth of the run."""
+    window = np.hanning(2 * (len(values) // 20) + 3)[1:-1]  # without the zeros at its ends
+    return np.convolve(values, window, "same") / np.convolve(np.ones(len(values)), window, "same")
 
 
 def epoch_ends(run: History) -> list[int]:
@@ -192,9 +185,9 @@ def _column(run: History, key: str) -> list[float]:
 
 
 def _in_words(name: str, run: History) -> str:
-    losses, best = smoothed([row["loss"] for row in run.steps]), best_row(run)
-    text = f"Learning curves{f' of {name}' if name else ''}: training loss from {losses[0]:.2f} to {losses[-1]:.2f} " \
-           f"in {len(losses)} steps"
+    losses, best = [row["train_loss"] for row in run.epochs], best_row(run)
+    means = ", ".join(f"{value:.2f}" for value in losses) or "not known yet"
+    text = f"Learning curves{f' of {name}' if name else ''}: {len(run.steps)} steps; training loss by epoch {means}"
     if best:
         scores = ", ".join(f"{value:.3f}" for value in _column(run, "accuracy"))
         text += f"; validation accuracy by epoch {scores}; best in epoch {best['epoch'] + 1}"

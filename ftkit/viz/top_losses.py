@@ -13,7 +13,8 @@ from ftkit.backbones.preprocess import ImagePreprocess
 from ftkit.errors import UserError
 from ftkit.training import Evaluation
 from ftkit.viz.confusion import as_evaluation
-from ftkit.viz.style import INK, LINES, SMALL, VERMILLION, WIDTH, Picture, bare, clean, plain, wrap
+from ftkit.viz.style import INK, LINES, SMALL, WIDTH, WRONG, Picture, bare
+from ftkit.viz.words import clean, plain, wrap
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,16 +105,16 @@ def _table(rows: list[dict[str, Any]]) -> Picture:
     cells = [_cells(row) for row in rows]
     heights = [_LINE * max(text.count("\n") + 1 for text in row.values()) + 0.16 for row in cells]
     height = 0.5 + sum(heights)
-    picture = Picture(height=height, layout="none")
+    picture = Picture(height=height, constrained=False)
     axes = picture.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     axes.set(xlim=(0, WIDTH), ylim=(height, 0))  # one unit is an inch
     heads = {"input": "text", "true": "true", "predicted": "the model said", "probability": "prob.", "loss": "loss"}
-    _line(axes, 0.14, heads, weight="bold")
+    _line(axes, 0.3, heads, weight="bold")
     top = 0.46
     for row, text, tall in zip(rows, cells, heights, strict=True):
         axes.plot([0.15, WIDTH - 0.15], [top, top], color=LINES, linewidth=0.8)
-        _line(axes, top + 0.09, text, wrong=row["true"] != row["predicted"])
+        _line(axes, top + 0.22, text, wrong=row["true"] != row["predicted"])
         top += tall
     return picture
 
@@ -121,17 +122,19 @@ def _table(rows: list[dict[str, Any]]) -> Picture:
 def _cells(row: dict[str, Any]) -> dict[str, str]:
     value = row["input"]
     text = value if isinstance(value, str) else value.name if isinstance(value, Path) else f"example {row['row']}"
+    text = text if text.strip() else "(an empty text)"
     sign = "✓" if row["true"] == row["predicted"] else "✗"
     return {"input": wrap(text, _COLUMNS["input"][1], SMALL, lines=4), "true": wrap(row["true"], 1.3, SMALL),
             "predicted": wrap(f"{sign} {row['predicted']}", 1.45, SMALL),
             "probability": f"{row['probability']:.2f}", "loss": f"{row['loss']:.2f}"}
 
 
-def _line(axes: Axes, top: float, texts: dict[str, str], weight: str = "normal", wrong: bool = False) -> None:
+def _line(axes: Axes, base: float, texts: dict[str, str], weight: str = "normal", wrong: bool = False) -> None:
     for key, (x, _) in _COLUMNS.items():
-        axes.text(x, top, texts[key], ha="right" if key in ("probability", "loss") else "left", va="top",
-                  fontsize=SMALL, weight=weight, color=VERMILLION if wrong and key == "predicted" else INK,
-                  linespacing=1.25, **plain())
+        for i, text in enumerate(texts[key].split("\n")):  # line by line: all columns stand on the same baselines
+            axes.text(x, base + i * _LINE, text, ha="right" if key in ("probability", "loss") else "left",
+                      va="baseline", fontsize=SMALL, weight=weight,
+                      color=WRONG if wrong and key == "predicted" else INK, **plain())
 
 
 # --- a grid of pictures ---------------------------------------------------------------------------------------------
@@ -152,6 +155,7 @@ def _grid(rows: list[dict[str, Any]]) -> Picture:
     for i, (row, text) in enumerate(zip(rows, captions, strict=True)):
         axes = bare(grid[i // columns, i % columns])
         axes.set_axis_on()
+        axes.set_anchor("W")  # the picture stands at the left, where its caption begins
         pixels = np.asarray(ImagePreprocess.open(row["input"]))
         axes.imshow(pixels, interpolation="nearest" if max(pixels.shape[:2]) < 100 else "antialiased")
         axes.set_xticks([])

@@ -1,0 +1,87 @@
+"""Exercise checks accept every right answer and answer the plausible wrong ones with a hint of their own."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import ftkit as ft
+from ftkit.lessons import check
+
+
+def freeze_by_loop(net: nn.Module) -> None:
+    for parameter in net.bert.parameters():
+        parameter.requires_grad = False
+
+
+def freeze_by_name(net: nn.Module) -> None:
+    for name, parameter in net.named_parameters():
+        parameter.requires_grad = "classifier" in name
+
+
+def rebuild(net: nn.Module) -> torch.optim.Optimizer:
+    return torch.optim.SGD([p for p in net.parameters() if p.requires_grad], lr=0.1)
+
+
+def last_two(layers: ft.LayerMap, epoch: int) -> dict[str, float]:
+    return {"head": 1, **{block.name: 0.1 for block in layers.blocks[-2:]}}
+
+
+RIGHT = [
+    ("00.1", 148_610), ("00.2", "b"), ("00.2", " B "), ("00.3", 0), ("00.3", 0.0), ("00.q1", "b"), ("00.q2", "c"),
+    ("01.1", 38), ("01.1", 38.0), ("01.2", freeze_by_loop), ("01.2", freeze_by_name),
+    ("01.2", lambda net: net.bert.requires_grad_(False)), ("01.3", rebuild),
+    ("01.3", lambda net: torch.optim.AdamW(filter(lambda p: p.requires_grad, net.parameters()))),
+    ("01.4", last_two), ("01.4", ft.strategies.Custom(last_two)), ("01.4", "custom:head=1,block_2=0.1,block_3=0.1"),
+    ("01.q1", "b"), ("01.q2", "b"),
+]
+
+WRONG = [
+    ("00.1", 22_713_986, "whole model"), ("00.1", 770, "pooler too"), ("00.1", 8, "layer groups"),
+    ("00.1", "many", "a number"), ("00.1", True, "a number"), ("00.2", "a", "No weight was removed"),
+    ("00.2", "c", "all training examples"), ("00.2", "z", "one letter"), ("00.3", 0.01, "frozen"),
+    ("01.1", 37, "leave 8 texts"), ("01.1", 9600, "Divide"), ("01.1", 5, "round up"),
+    ("01.2", lambda net: net.requires_grad_(False), "head is frozen too"),
+    ("01.2", lambda net: None, "Nothing is frozen"), ("01.2", lambda net: setattr(net.bert, "requires_grad", False), "label"),
+    ("01.2", lambda net: net.bert[0].requires_grad_(False), "Some layers"), ("01.2", 3, "function"),
+    ("01.2", lambda net: net.nothing, "AttributeError"),
+    ("01.3", lambda net: torch.optim.SGD(net.classifier.parameters(), lr=0.1), "never move"),
+    ("01.3", lambda net: torch.optim.SGD(net.parameters(), lr=0.1), "frozen and yet"),
+    ("01.3", lambda net: None, "NoneType"),
+    ("01.4", "last_k:k=2", "tenth"), ("01.4", "full", "trains more"), ("01.4", "probe", "tenth"),
+    ("01.4", {"head": 1, "block 9": 0.1}, "four blocks"), ("01.4", {"block 2": 0.1, "block 3": 0.1}, "head"),
+    ("00.q2", "a", "every epoch"),
+]
+
+
+@pytest.mark.parametrize(("number", "answer"), RIGHT)
+def test_right_answers(number: str, answer: object) -> None:
+    verdict = check(number, answer)
+    assert verdict, verdict
+    assert repr(verdict).startswith("Right")
+
+
+@pytest.mark.parametrize(("number", "answer", "hint"), WRONG)
+def test_wrong_answers_get_the_hint_that_fits(number: str, answer: object, hint: str) -> None:
+    verdict = check(number, answer)
+    assert not verdict
+    assert hint in verdict.text
+
+
+@pytest.mark.parametrize("blank", [None, ...])
+def test_no_answer_shows_the_question(blank: object) -> None:
+    assert "No answer yet" in repr(check("00.1", blank))
+
+
+def test_unknown_exercise_names_the_nearest() -> None:
+    with pytest.raises(ft.errors.UnknownName, match=r"Did you mean '01\.2'"):
+        check("1.2", 0)
+
+
+def test_an_empty_function_is_no_answer_and_no_error() -> None:
+    """What the notebook holds before the student writes anything."""
+
+    def freeze_body(net: nn.Module) -> None: ...
+
+    assert "Nothing is frozen" in check("01.2", freeze_body).text
