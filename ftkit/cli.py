@@ -1,7 +1,7 @@
 """The command line: `ftkit train`, predict, list, demo, lab, doctor.
 
-This file reads the arguments and turns every error into one line. What a command does is in ftkit/commands, and is
-imported only once its arguments are right: `ftkit --help` need not wait for torch.
+This file turns every error into one line. What a command takes is in ftkit/arguments.py; what it does is in
+ftkit/commands, and is imported only once its arguments are right: `ftkit --help` need not wait for torch.
 """
 
 from __future__ import annotations
@@ -10,34 +10,18 @@ import argparse
 import contextlib
 import io
 import os
+import re
 import sys
 import traceback
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
-from typing import NoReturn
 
-import ftkit
-from ftkit.arguments import at_least, fraction, number, one_of
+from ftkit.arguments import COMMANDS, make_parsers
 from ftkit.errors import FtkitError, UnknownName, UserError
 
-COMMANDS = {
-    "train": "fine-tune a model on your data",
-    "predict": "ask a fine-tuned model",
-    "list": "the backbones and data sets that have a name here",
-    "demo": "the shortest whole story: from scratch, frozen, fine-tuned",
-    "lab": "open the lessons in JupyterLab",
-    "doctor": "what this machine can do, and what to mend",
-}
-STRATEGIES = "probe, full, last_k:k=2, gradual, discriminative, bn_only, bitfit, custom:head=1,block_5=0.1"
-TASKS = "text-classification, image-classification"
-
-
-class _Parser(argparse.ArgumentParser):
-    """argparse with errors as UserError: one line, like all others."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UserError(f"{message}. See '{self.prog} --help'.")
+_OPTIONS = {r"\btext=(?=[\s.,)])": "--text-column", r"\blabel=(?=[\s.,)])": "--label-column",
+            r"\btest=(?=[\s.,)])": "--test", r"\bcache='off'": "--cache off"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -80,6 +64,8 @@ def _run(words: list[str]) -> int:
     if not args.command:
         parser.print_help()
         return 0
+    # Threads that wait asleep: where cores are shared, threads that spin made a step four to fifteen times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when torch is imported
     module = "listing" if args.command == "list" else args.command
     return import_module(f"ftkit.commands.{module}").run(args)
 
@@ -97,24 +83,28 @@ def _explain(error: Exception) -> int:
     if os.environ.get("FTKIT_DEBUG"):
         traceback.print_exc()
     if isinstance(error, UserError):
-        return _fail(str(error), 2)
+        hint = " 'ftkit doctor' looks for the cause." if isinstance(error.__cause__, ImportError) else ""
+        return _fail(f"{error}{hint}", 2)
     if isinstance(error, FtkitError):
         return _fail(str(error), 1)
     memory = sys.modules.get("ftkit.training.memory")
     if isinstance(error, MemoryError) or (memory and memory.is_out_of_memory(error)):
         return _fail("Memory ran out. Use a smaller --batch-size, a smaller backbone, or less data (--limit).", 2)
-    what = f"{type(error).__name__}: {error}"
+    what = f"{type(error).__name__}: {error or 'no reason given'}"
     if isinstance(error, ImportError):
         return _fail(f"{what}. Run 'ftkit doctor' to see what is wrong with the installation.", 1)
     if isinstance(error, OSError):
         return _fail(what, 2)
-    return _fail(f"{what}. This is not your mistake: FTKIT_DEBUG=1 shows where it happened; please report it.", 1)
+    return _fail(f"{what}. 'ftkit doctor' looks for the cause in the installation; FTKIT_DEBUG=1 shows the place.", 1)
 
 
 def _fail(message: str, code: int) -> int:
+    line = " ".join(message.split())
+    for keyword, option in _OPTIONS.items():  # ftkit's functions speak of their arguments: say it as it is written here
+        line = re.sub(keyword, option, line)
     if os.environ.get("RANK", "0") == "0":  # of several processes, one speaks
         with contextlib.suppress(OSError):  # nobody may be listening any more
-            print(f"ftkit: {' '.join(message.split())}", file=sys.stderr)
+            print(f"ftkit: {line}", file=sys.stderr)
     return code
 
 
@@ -125,73 +115,3 @@ def _quiet() -> Iterator[None]:
         if not sys.warnoptions and not os.environ.get("FTKIT_DEBUG"):
             warnings.simplefilter("ignore")
         yield
-
-
-def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The parser of the command line, and that of each command."""
-    parser = _Parser(prog="ftkit", description="Fine-tune a real model, and see what that did.", allow_abbrev=False)
-    parser.add_argument("--version", action="version", version=f"ftkit {ftkit.__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    fill: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-        "train": _train, "predict": _predict, "list": _list, "demo": _demo, "lab": _lab, "doctor": _doctor}
-    for name, about in COMMANDS.items():
-        fill[name](commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.",
-                                       allow_abbrev=False))
-    return parser, dict(commands.choices)
-
-
-def _train(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--data", required=True, metavar="PATH_OR_NAME", help="a CSV, JSONL or Parquet file, a folder with one folder "
-        "per class, or a name: reviews, digits, or owner/name on the hub")
-    add("--backbone", required=True, metavar="NAME_OR_PATH", help="see 'ftkit list'; or owner/name on the hub, or a folder")
-    add("--task", help=f"{TASKS}; follows from the data if left out")
-    add("--strategy", default="full", metavar="NAME[:key=value,…]", help=f"what trains: {STRATEGIES} (default: full)")
-    add("--epochs", type=at_least(1), default=3, metavar="N", help="passes over the data (default: 3)")
-    add("--lr", type=number, metavar="X", help="learning rate (default: chosen for the strategy)")
-    add("--batch-size", type=at_least(1), metavar="N", help="examples per batch (default: 16 texts, 32 images)")
-    add("--limit", type=at_least(2), metavar="N", help="train on a stratified subset of N examples")
-    add("--seed", type=at_least(0), default=0, metavar="N", help="of splits, batches, dropout and the new head (default: 0)")
-    add("--precision", type=one_of("precision", "auto", "fp32", "bf16", "fp16"), default="auto",
-        help="auto, fp32, bf16 or fp16 (default: auto)")
-    add("--cache", type=one_of("cache", "auto", "off"), default="auto",
-        help="auto computes frozen layers once per example; off does not (default: auto)")
-    add("--from-scratch", action="store_true", help="random weights instead of pretrained ones")
-    add("--test", metavar="PATH", help="evaluate on this file or folder (default: a held-out part of the data)")
-    add("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
-    add("--out", metavar="DIR", help="save the model and its history here, and checkpoints on the way")
-    add("--json", action="store_true", help="the last line of stdout is the result as one JSON object")
-    add("--text-column", metavar="NAME", help="of a table (default: found by its name)")
-    add("--label-column", metavar="NAME", help="of a table (default: found by its name)")
-    add("--valid-fraction", type=fraction, default=0.15, metavar="X", help="share held out to choose by (default: 0.15)")
-    add("--test-fraction", type=fraction, default=0.15, metavar="X", help="share held out to test on (default: 0.15)")
-    add("--drop-leaks", action="store_true", help="drop training examples that are in the test split too")
-    add("--patience", type=at_least(1), metavar="N", help="stop after N epochs without a better one")
-    add("--accumulate", type=at_least(1), default=1, metavar="N", help="batches per step (default: 1)")
-    add("--class-weights", type=one_of("class weights", "balanced"), help="balanced: rare classes weigh more")
-    add("--augment", action="store_true", help="mirror and shift pictures at random")
-    add("--image-size", type=at_least(8), metavar="N", help="pixels; small ones train faster (default: the backbone's)")
-
-
-def _predict(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", required=True, metavar="DIR", help="what 'ftkit train --out DIR' saved")
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a text, or the path of an image")
-    parser.add_argument("--json", action="store_true", help="a JSON list instead of a table")
-
-
-def _list(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
-
-
-def _demo(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="fewer examples: half the time, rougher numbers")
-    parser.add_argument("--out", default="demo.png", metavar="FILE", help="where the picture goes (default: demo.png)")
-
-
-def _lab(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", nargs="?", metavar="PATH", help="a notebook or a folder (default: the first lesson)")
-    parser.add_argument("--no-browser", action="store_true", help="only print the address")
-
-
-def _doctor(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")

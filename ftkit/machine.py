@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -93,10 +94,10 @@ def _cpu_quota(folder: Path) -> float | None:
 
 def _page_cache(folder: Path) -> int:
     try:
-        pairs = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
-    except (OSError, ValueError):
+        found = dict(re.findall(r"^((?:total_)?inactive_file) (\d+)$", (folder / "memory.stat").read_text(), re.MULTILINE))
+    except OSError:
         return 0
-    return int(pairs.get("total_inactive_file", pairs.get("inactive_file", 0)))
+    return int(found.get("total_inactive_file", found.get("inactive_file", 0)))
 
 
 def _first_number(folder: Path, *names: str) -> int | None:

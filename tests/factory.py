@@ -23,9 +23,10 @@ _DROPOUT = {"bert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
             "vit": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
             "distilbert": ("dropout", "attention_dropout", "seq_classif_dropout"),
             "gpt2": ("attn_pdrop", "embd_pdrop", "resid_pdrop", "summary_first_dropout")}
-_GOOD = "good great lovely bright warm fresh sharp kind".split()
-_BAD = "bad awful dull cold stale rude broken slow".split()
-_PLAIN = "the film book food room phone was really rather quite very we found it and again today here".split()
+_GOOD = ["good", "great", "lovely", "bright", "warm", "fresh", "sharp", "kind"]
+_BAD = ["bad", "awful", "dull", "cold", "stale", "rude", "broken", "slow"]
+_PLAIN = ["the", "film", "book", "food", "room", "phone", "was", "really", "rather", "quite", "very", "we", "found", "it",
+          "and", "again", "today", "here"]
 
 
 def tiny_text_folder(path: str | Path, family: str = "bert", dropout: float = 0.0, seed: int = 0) -> Path:

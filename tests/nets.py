@@ -23,8 +23,8 @@ from ftkit.tasks.image_classification import replace_last_linear
 LABELS = ("bad", "good")
 SIZE = 32  # pixels
 _WORDS = {"bad": ("awful", "dull", "cold", "rude", "slow"), "good": ("great", "bright", "warm", "kind", "quick")}
-_PLAIN = ("the", "film", "book", "food", "room", "phone", "was", "really", "rather", "quite", "very", "we", "found", "it",
-          "and", "again", "today", "here")
+_PLAIN = ("the", "film", "book", "food", "room", "phone", "was", "really", "rather", "quite", "very", "we", "found",
+          "it", "and", "again", "today", "here")
 _SPECIAL = ["[UNK]", "[PAD]", "[CLS]", "[SEP]"]
 
 # Weights larger than usual: what an untrained model says then differs from example to example, and tests see mix-ups.
@@ -38,7 +38,7 @@ TEXT_FAMILIES: dict[str, dict[str, Any]] = {
     "electra": {**_BERT, **_DROP, "embedding_size": 16},
     "albert": {**_BERT, "embedding_size": 16, "hidden_dropout_prob": 0.2, "attention_probs_dropout_prob": 0.2,
                "classifier_dropout_prob": 0.2},
-    "distilbert": {**_LARGE, "dim": 32, "n_layers": 3, "n_heads": 2, "hidden_dim": 48, 
+    "distilbert": {**_LARGE, "dim": 32, "n_layers": 3, "n_heads": 2, "hidden_dim": 48,
                    "max_position_embeddings": 72, "dropout": 0.2, "attention_dropout": 0.2},
     "gpt2": {**_LARGE, "n_embd": 32, "n_layer": 3, "n_head": 2, "n_positions": 72, "attn_pdrop": 0.2, "embd_pdrop": 0.2,
              "resid_pdrop": 0.2, "bos_token_id": 1, "eos_token_id": 1},

@@ -43,15 +43,14 @@ def load_backbone(
 
     Lesson 00.
     """
+    if task is not None and str(name) in SPECS and not Path(name).is_dir():  # said before the weights are looked for
+        _check_modality(name, SPECS[str(name)].modality, task)
     opened = open_source(str(name), pretrained)
     if task is None:
         task = _saved_task(opened)
     if opened.spec.name not in SPECS and opened.kind != "folder":  # any hub id: its modality is not known beforehand
         opened = replace(opened, spec=replace(opened.spec, modality=task.modality))
-    if opened.spec.modality != task.modality:
-        usable = [spec.name for spec in SPECS.values() if spec.modality == task.modality]
-        raise UserError(f"'{name}' is a backbone for {opened.spec.modality} and the task is {task.name}. "
-                        f"For {task.modality}: {', '.join(usable)}.")
+    _check_modality(name, opened.spec.modality, task)
     if opened.kind == "package" and opened.spec.sha256:
         check_sha256(Path(opened.path, "model.safetensors"), opened.spec.sha256)
     processor = _processor(opened, task, image_size)
@@ -75,6 +74,13 @@ def list_backbones() -> list[dict[str, Any]]:
     return [{"name": spec.name, "modality": spec.modality, "parameters_M": spec.parameters,
              "megabytes": spec.megabytes, "offline": offline_place(spec) is not None, "licence": spec.licence,
              "about": spec.about} for spec in SPECS.values()]
+
+
+def _check_modality(name: str | Path, modality: str, task: Task) -> None:
+    if modality != task.modality:
+        usable = [spec.name for spec in SPECS.values() if spec.modality == task.modality]
+        raise UserError(f"'{name}' is a backbone for {modality} and the task is {task.name}. "
+                        f"For {task.modality}: {', '.join(usable)}.")
 
 
 def _origin(opened: Opened) -> str:

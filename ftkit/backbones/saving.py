@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 WEIGHTS, FACTS = "model.safetensors", "ftkit.json"
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # full, over the size limit, over the quota
 # Safetensors and torch say it in words only; "unexpected pos" is how torch.save finds that less was written than meant.
-_FULL_WORDS = ("No space left", "File too large", "quota exceeded", *(f"os error {code}" for code in _FULL), "unexpected pos")
+_FULL_WORDS = ("No space left", "File too large", "quota exceeded", "unexpected pos",
+               *(f"os error {number})" for number in _FULL))
 
 
 def save_model(model: Model, folder: str | Path) -> Path:
@@ -98,6 +99,7 @@ def atomic_folder(folder: str | Path, last: str = "") -> Iterator[Path]:
             yield fresh
             for file in sorted(fresh.rglob("*"), key=lambda file: (file.name == last, file)):
                 if file.is_file():
+                    file.chmod(target.stat().st_mode & 0o666)  # safetensors lets only the owner read: as the folder, rather
                     place = target / file.relative_to(fresh)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(file, place)

@@ -7,6 +7,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -88,7 +89,7 @@ def open_source(name: str, pretrained: bool = True) -> Opened:
     spec = SPECS.get(name)
     if folder.is_dir() and (spec is None or _holds_model(folder)):  # a folder of data may be called "gpt2" too
         return Opened(folder_spec(folder), "folder", str(folder), pretrained)
-    if spec is None and name.count("/") != 1:
+    if spec is None and not re.fullmatch(r"\w[\w.-]*/[\w.-]+", name):  # neither a name here nor one on the hub
         raise _unknown(name)
     if spec is None:
         spec = BackboneSpec(name, "text", "transformers", name, 0.0, "see the model's page", "from the hub")

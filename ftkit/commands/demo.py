@@ -30,7 +30,8 @@ def run(args: argparse.Namespace) -> int:
     data = load_data("reviews", limit=QUICK if args.quick else EXAMPLES)
     print(data.report)
     model = load_backbone(BACKBONE, data.task)
-    print(f"\n2. Load a model: {model}\n\n3. Which of its layers will train? (# trains, . is frozen; one sign per epoch)\n")
+    print(f"\n2. Load a model: {model}\n")
+    print("3. Which of its layers will train? (# trains, . is frozen; one sign per epoch)\n")
     print(freeze_map(model, [strategy for _, strategy, _ in RUNS[1:]], EPOCHS))
     print("\n4. Train three times on the same examples; the test reviews are never trained on.\n")
     runs = {name: _train(name, strategy, pretrained, data) for name, strategy, pretrained in RUNS}
@@ -59,8 +60,8 @@ def _train(name: str, strategy: str, pretrained: bool, data: Data) -> tuple[Hist
     if history.status != "finished":
         raise KeyboardInterrupt
     scores = evaluate(model, data.test)
-    print(f"   {name:<12} strategy {strategy:<6} {history.train_seconds:6.1f} s   test accuracy {scores['accuracy']:.3f}",
-          flush=True)
+    print(f"   {name:<12} strategy {strategy:<6} {history.train_seconds:6.1f} s   "
+          f"test accuracy {scores['accuracy']:.3f}", flush=True)
     return history, scores
 
 
@@ -82,4 +83,4 @@ def _draw(model: Model, runs: dict[str, tuple[History, Evaluation]], out: Path) 
         out.write_bytes(viz.compare(runs).png())
         plan.write_bytes(viz.freeze_map(model, "probe", EPOCHS).png())
     print(f"\nThe picture is {out}; the freeze map of the frozen body is {plan}.\n"
-          "Next: 'ftkit lab' opens the lessons; 'ftkit train --data yours.csv --backbone minilm' trains on your own data.")
+          "Next: 'ftkit lab' opens the lessons; 'ftkit train --data yours.csv --backbone minilm' takes your own data.")

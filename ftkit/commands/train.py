@@ -11,7 +11,7 @@ from typing import Any
 
 from ftkit.backbones import Model, load_backbone
 from ftkit.backbones.saving import atomic_folder
-from ftkit.commands.text import show, table
+from ftkit.commands.text import table
 from ftkit.data import Data, load_data
 from ftkit.errors import DataError
 from ftkit.machine import peak_memory
@@ -71,16 +71,15 @@ def _load(args: argparse.Namespace, say: Say) -> tuple[Data, Model]:
 
 def _fit(args: argparse.Namespace, model: Model, data: Data, strategy: Strategy, say: Say) -> History:
     def on_epoch(row: dict[str, Any]) -> None:
-        cells = {"epoch": row["epoch"] + 1, "train loss": row["train_loss"], "valid loss": row["valid_loss"],
-                 "accuracy": row["accuracy"], "seconds": row["seconds"], "trainable": row["trainable"],
-                 "cached groups": row["cached"]}
-        widths = {name: max(10, len(name)) for name in cells}
-        if not row["epoch"]:
-            say("".join(name.rjust(width + 2) for name, width in widths.items()))
-        say("".join(show(value).rjust(widths[name] + 2) for name, value in cells.items()))
+        say(f"{row['epoch'] + 1:5}  {row['train_loss']:10.4f}  {row['valid_loss']:10.4f}  {row['accuracy']:8.4f}  "
+            f"{row['seconds']:7.1f}  {row['trainable']:20,}  {row['cached']:13}")
 
     settings = {name: getattr(args, name) for name in _SETTINGS}
+    if processes.started_alone():
+        say("note: 'accelerate launch --cpu' starts one process only (more need mpirun). For two on this processor: "
+            "accelerate launch --multi_gpu --num_processes 2 -m ftkit train …")
     say(f"Training: {strategy}\n")
+    say("epoch  train loss  valid loss  accuracy  seconds  trainable parameters  cached groups")
     return fit(model, data, strategy, out=args.out, resume=args.resume, on_epoch=on_epoch, **settings)
 
 

@@ -42,9 +42,9 @@ class TextClassification(Task):
 
     def encode(self, inputs: Sequence[Any], targets: Sequence[Any], processor: Any) -> Encoded:
         """Token ids of each text, cut to `max_length`."""
-        wrong = next((text for text in inputs if not isinstance(text, str)), None)
-        if wrong is not None:
-            raise DataError(f"A text must be a string, not {type(wrong).__name__}: {wrong!r:.80}.")
+        for text in inputs:
+            if not isinstance(text, str):
+                raise DataError(f"A text must be a string, not {type(text).__name__}: {text!r:.80}.")
         if not len(inputs):
             return Encoded([], list(targets), np.zeros(0, dtype=int))
         limit = min(self.max_length, processor.model_max_length)

@@ -53,12 +53,14 @@ def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress:
                   "The model is usable as it is. Go on with the same call and resume=True (command line: --resume; "
                   f"checkpoint: {history.checkpoint}).", file=sys.stderr)
     elif processes.is_main():
+        own = out is not None or resume or history.checkpoint is not None
         history.checkpoint = None
         if out is not None:
             model.save(out)
             with atomic_folder(out) as fresh:
                 history.to_json(fresh / "history.json")
-        shutil.rmtree(session.checkpoint_folder, ignore_errors=True)  # saved: only now is there nothing to go on from
+        if own:  # saved: only now is there nothing to go on from; what another, interrupted run left is kept
+            shutil.rmtree(session.checkpoint_folder, ignore_errors=True)
     return history
 
 

@@ -153,8 +153,7 @@ def predict(model: Model, inputs: Any, *, batch_size: int = 64, precision: str =
 
     Lesson 00.
     """
-    single = not isinstance(inputs, (list, tuple)) and not hasattr(inputs, "tolist")
-    single = single or isinstance(inputs, np.ndarray)
+    single = _is_one(inputs, model.task.modality)
     items = [inputs] if single else list(inputs)
     if not items:
         return []
@@ -167,6 +166,13 @@ def predict(model: Model, inputs: Any, *, batch_size: int = 64, precision: str =
     rows, _ = infer(model.net, model.task, encoded, model.processor, batch_size, precision)
     answers = [_answer(row, model.task) for row in rows]
     return answers[0] if single else answers
+
+
+def _is_one(inputs: Any, modality: str) -> bool:
+    """Whether this is one input, not several: an array is one picture unless it is a stack (N, H, W, 3)."""
+    if isinstance(inputs, np.ndarray):
+        return inputs.ndim < 4 if modality == "image" else inputs.ndim == 0
+    return not isinstance(inputs, (list, tuple)) and not hasattr(inputs, "tolist")
 
 
 def _answer(row: np.ndarray, task: Task) -> Prediction:

@@ -37,19 +37,21 @@ def compare(runs: Any) -> Picture:
                         "Evaluation. Pass (history, evaluate(model, data.test)) for every run, or for none.")
     split = "test" if tested[0] else "validation"
     rows = [_row(name, run) for name, run in named.items()]
+    longest = max(row["seconds"] for row in rows)
+    times = [_time(row["seconds"], longest) for row in rows]
     names = [wrap(name or "this run", 2.6, BODY) for name in named]
     lines = [name.count("\n") + 1 for name in names]
     picture = Picture(height=1.0 + sum(max(0.55, 0.22 * n + 0.15) for n in lines))
     panels = picture.subplots(1, 3, sharey=True)
     _bars(panels[0], f"{split} accuracy", [row["accuracy"] for row in rows], [f"{r['accuracy']:.3f}" for r in rows],
           most=1.0)
-    _bars(panels[1], "training time", [row["seconds"] for row in rows], [_time(row["seconds"]) for row in rows])
+    _bars(panels[1], "training time", [row["seconds"] for row in rows], times)
     _bars(panels[2], "parameters that train", [row["trainable"] for row in rows], [row["told"] for row in rows])
     panels[0].set_yticks(range(len(names)), names, **plain(), fontsize=BODY)
     panels[0].set_ylim(len(names) - 0.5, -0.5)
     picture.alt = "Comparison of runs. " + " ".join(
-        f"{name or 'this run'}: {split} accuracy {row['accuracy']:.3f}, {_time(row['seconds'])} of training, "
-        f"{row['told']} parameters train." for name, row in zip(named, rows, strict=True))
+        f"{name or 'this run'}: {split} accuracy {row['accuracy']:.3f}, {time} of training, "
+        f"{row['told']} parameters train." for name, row, time in zip(named, rows, times, strict=True))
     return picture
 
 
@@ -89,7 +91,9 @@ def _bars(axes: Axes, title: str, values: list[float], texts: list[str], most: f
     axes.tick_params(labelsize=SMALL)
 
 
-def _time(seconds: float) -> str:
-    if seconds < 100:
-        return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2g} s"
-    return f"{seconds / 60:.1f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+def _time(seconds: float, longest: float) -> str:
+    """In one unit for all runs, that of the longest one."""
+    if longest >= 600:
+        size, unit = (60, "min") if longest < 36_000 else (3600, "h")
+        return f"{seconds / size:.1f} {unit}" if seconds >= 0.1 * size else f"<0.1 {unit}"
+    return f"{seconds:.0f} s" if seconds >= 100 else f"{seconds:.1f} s" if seconds >= 1 else f"{seconds:.2g} s"

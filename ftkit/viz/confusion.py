@@ -123,15 +123,16 @@ def _draw_matrix(axes: Axes, matrix: np.ndarray, edges: np.ndarray, cell: float,
     shares = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
     for (row, column), number in np.ndenumerate(matrix):
         color, top, tall = mix(BLUE, float(shares[row, column])), float(edges[row]), float(edges[row + 1] - edges[row])
-        axes.add_patch(Rectangle((column, top), 1, tall, facecolor=color, edgecolor=LINES, linewidth=0.6))
+        axes.add_patch(Rectangle((column, top), 1, tall, facecolor=color, edgecolor=LINES, linewidth=0.6,
+                                 in_layout=False))  # it lies inside the axes: no need to make room for it
         text = str(number) if text_width(str(number), SMALL) < cell - 0.03 else f"{number / 1000:.0f}k"
         text = text if number or len(matrix) <= 12 else ""  # many zeros would hide the mistakes
         text += f"\n{percent(float(shares[row, column]))}" if with_shares and number else ""
         axes.text(column + 0.5, top + tall / 2, text, ha="center", va="center", fontsize=SMALL,
-                  color=ink_on(color))
+                  color=ink_on(color), in_layout=False)
     for i in range(len(matrix)):  # the diagonal is framed: it must be found in greyscale too
         axes.add_patch(Rectangle((i, edges[i]), 1, edges[i + 1] - edges[i], fill=False, edgecolor=INK, linewidth=2,
-                                 clip_on=False))
+                                 clip_on=False, in_layout=False))
     bare(axes).set(xlim=(0, len(matrix)), ylim=(edges[-1], 0))
     axes.set_xlabel("what the model said", fontsize=BODY, color=INK)
     axes.set_ylabel("true class", fontsize=BODY, color=INK)

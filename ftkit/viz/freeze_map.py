@@ -75,13 +75,15 @@ def _draw_cells(axes: Axes, names: Sequence[str], grid: Sequence[Sequence[Cell]]
     for y, row in enumerate(grid):
         for x, cell in enumerate(row):
             axes.add_patch(Rectangle((x, y), 1, 1, facecolor=_color(cell, strongest), edgecolor="white" if
-                                     cell.share == 1 else LINES, hatch=_hatch(cell), linewidth=border))
+                                     cell.share == 1 else LINES, hatch=_hatch(cell), linewidth=border,
+                                     in_layout=False))  # it lies inside the axes: no need to make room for it
         pieces = stretches(row) if joined else [(cell, x, 1) for x, cell in enumerate(row)]
         for cell, x, length in pieces:
             if text_width(cell.text, SMALL) <= wide * length - 0.06:
                 color = _color(cell, strongest)
                 axes.text(x + length / 2, y + 0.5, cell.text, ha="center", va="center", fontsize=SMALL,
-                          color=ink_on(color), bbox={"facecolor": color, "edgecolor": "none", "pad": 1.5})
+                          color=ink_on(color), bbox={"facecolor": color, "edgecolor": "none", "pad": 1.5},
+                          in_layout=False)
     bare(axes).set(xlim=(0, epochs), ylim=(len(names), 0))
     every = next(n for n in (1, 2, 5, 10, 20, 50, 100, epochs) if n * wide > 0.28)
     shown = [x for x in range(epochs) if x == 0 or (x + 1) % every == 0]

@@ -10,12 +10,13 @@ from ftkit.training import History
 
 
 def named_runs(runs: Any, function: str) -> dict[str, Any]:
-    """Runs by name; one History alone has the name "", a list is numbered.
+    """Runs by name; one alone (a History, or its pair with an Evaluation) is called "", a list is numbered.
 
     Raises:
         UserError: No run at all, or something that is not a run; says what `function` takes.
     """
-    if isinstance(runs, History):
+    pair = isinstance(runs, tuple) and len(runs) == 2 and not isinstance(runs[1], History)
+    if isinstance(runs, History) or (pair and isinstance(runs[0], History)):
         return {"": runs}
     if isinstance(runs, Mapping):
         named = {str(name): run for name, run in runs.items()}

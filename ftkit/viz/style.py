@@ -113,6 +113,6 @@ def mix(color: str, share: float) -> tuple[float, float, float]:
 
 
 def ink_on(color: Any) -> str:
-    """Black or white, whichever can be read on this colour."""
+    """Black or white, whichever can be read on this colour, printed in colour or in grey."""
     red, green, blue = to_rgb(color)
-    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.55 else "white"
+    return INK if 0.299 * red + 0.587 * green + 0.114 * blue > 0.46 else "white"

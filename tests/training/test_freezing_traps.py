@@ -153,7 +153,7 @@ def test_trap_3_is_avoided_frozen_groups_are_in_eval_mode(family: str) -> None:
     assert all(name.startswith(last) for name in changed)
     for group in session.layers:
         for path in group.modules:
-            assert session.net.get_submodule(path).training == (group.name in ("block 7", "block 2", "head"))
+            assert session.net.get_submodule(path).training == (group in session.layers.groups[-2:])
 
 
 def test_trap_3_is_avoided_inside_a_group_that_trains_in_part() -> None:
@@ -329,9 +329,9 @@ def test_a_plan_that_freezes_everything_or_names_nothing_is_refused() -> None:
     optimizer = make_optimizer("sgd", net, 0.0)
     with pytest.raises(UserError, match="freezes everything"):
         apply_plan(net, layers, {"0.weight": 0.0}, optimizer)
-    with pytest.raises(UnknownName, match="Did you mean '0.weight'"):
+    with pytest.raises(UnknownName, match=r"Did you mean '0\.weight'"):
         apply_plan(net, layers, {"0.weigth": 1.0}, optimizer)
-    with pytest.raises(UnknownName, match="Unknown optimizer 'adam'. Did you mean 'adamw'"):
+    with pytest.raises(UnknownName, match=r"Unknown optimizer 'adam'\. Did you mean 'adamw'"):
         make_optimizer("adam", net, 0.0)
 
 

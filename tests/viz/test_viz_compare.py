@@ -38,6 +38,16 @@ def test_with_evaluations_it_is_the_test_accuracy() -> None:
     assert "test accuracy" in said(picture)
 
 
+def test_times_are_in_one_unit() -> None:
+    quick, slow = make_run((0.5,)), make_run((0.5,))
+    slow.epochs[0]["seconds"] = 450.0
+    shown = [text.get_text() for text in compare({"quick": quick, "slow": slow}).axes[1].texts]
+    assert shown == ["2.0 s", "450 s"]
+    slow.epochs[0]["seconds"] = 4500.0
+    shown = [text.get_text() for text in compare({"quick": quick, "slow": slow}).axes[1].texts]
+    assert shown == ["<0.1 min", "75.0 min"]
+
+
 @pytest.mark.parametrize("count", [1, 8])
 def test_one_run_or_many(count: int) -> None:
     check_layout(compare({f"run with a long name {i}": make_run() for i in range(count)}))

@@ -43,7 +43,7 @@ def test_colour_is_never_the_only_sign() -> None:
     picture = freeze_map(tiny_map(), "bn_only", epochs=1)
     for cell, word in zip(cells(picture), cell_words(picture), strict=True):
         hatches.setdefault(word, set()).add(cell.get_hatch())
-    assert hatches == {"frozen": {"//"}, "29 %": {".."}, "train": {None}}
+    assert hatches == {"frozen": {"//"}, "29 %": {".."}, "train": {""}}
 
 
 def test_learning_rate_scales_are_written_and_shaded() -> None:

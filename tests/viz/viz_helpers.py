@@ -76,7 +76,8 @@ def said(picture: Picture) -> str:
 
 def check_layout(picture: Picture) -> None:
     """No word leaves the picture, lies on another word, or is too small for a projector."""
-    boxes = [(text.get_text(), text.get_window_extent()) for text in words(picture)]
+    drawn = words(picture)
+    boxes = [(text.get_text(), text.get_window_extent()) for text in drawn]
     width, height = picture.bbox.width, picture.bbox.height
     for text, box in boxes:
         inside = box.x0 >= -0.5 and box.y0 >= -0.5 and box.x1 <= width + 0.5 and box.y1 <= height + 0.5
@@ -85,5 +86,5 @@ def check_layout(picture: Picture) -> None:
         for other, b in boxes[i + 1 :]:
             across, down = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
             assert across <= 1.5 or down <= 3.5, f"'{text}' lies on '{other}'"
-    assert min(float(text.get_fontsize()) for text in words(picture)) >= 11
+    assert min(float(text.get_fontsize()) for text in drawn) >= 11
     assert picture.get_size_inches()[0] == 10
