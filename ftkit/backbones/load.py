@@ -108,6 +108,9 @@ def _tokenizer(opened: Opened) -> Any:
         except Exception as error:
             raise WeightsError(f"No tokenizer for {opened.spec.name} in {opened.path}: "
                                f"{str(error).splitlines()[0][:200]}") from error
+    if len(tokenizer) <= len(tokenizer.all_special_tokens):  # what transformers makes up when the files are missing
+        raise WeightsError(f"No tokenizer for {opened.spec.name} in {opened.path}: its vocabulary is missing. "
+                           "Save the tokenizer into the same folder, with tokenizer.save_pretrained.")
     if tokenizer.pad_token_id is None:  # GPT-2 was trained without padding; the mask hides what we pad with
         tokenizer.pad_token = tokenizer.eos_token
     tokenizer.padding_side = "right"

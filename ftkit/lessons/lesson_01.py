@@ -100,17 +100,17 @@ EXERCISES = {
                      "37 full batches and one of 8."),
     "01.2": Exercise("Write freeze_body(net): net.bert frozen, net.classifier trainable.", judge_freeze,
                      "The body keeps what it knows, and the head can learn."),
-    "01.3": Exercise("Some layers were just thawed. Write rebuild(net): an optimizer of exactly the trainable parameters.",
+    "01.3": Exercise("Some layers were just thawed. Write rebuild(net): an optimizer of exactly what trains.",
                      judge_optimizer, "Trap 1 avoided: what is thawed is in the optimizer, and nothing else is."),
-    "01.4": Exercise("A strategy: head at rate 1, the last two blocks at 0.1, the rest frozen, for any number of blocks.",
+    "01.4": Exercise("A strategy: head at rate 1, last two blocks at 0.1, rest frozen, for any number of blocks.",
                      judge_plan, "A plan of your own. ft.fit takes it as it is."),
     "01.q1": Exercise("Gradual unfreezing starts with the head alone because: a) the head is the largest part  "
                       "b) a fresh head sends useless gradients at first  c) the body cannot be trained",
                       choice("b", {"a": "The head is less than 1 % of MiniLM.",
                                    "c": "It can: full fine-tuning does it from the first step."}),
                       "While the head settles, the body is kept out of harm's way."),
-    "01.q2": Exercise("Training loss falls to 0.05 while validation loss rises. This is: a) a learning rate that is too "
-                      "low  b) overfitting  c) a frozen head",
+    "01.q2": Exercise("Training loss falls to 0.05 while validation loss rises. This is: a) too low a "
+                      "learning rate  b) overfitting  c) a frozen head",
                       choice("b", {"a": "Then the training loss would hardly fall.",
                                    "c": "A frozen head could not bring the training loss so far down."}),
                       "The model learns these texts by heart. Stop earlier, freeze more, or find more data."),

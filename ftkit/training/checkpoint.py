@@ -79,7 +79,7 @@ def load_checkpoint(session: TrainSession, folder: Path) -> None:
     if {name: t.shape for name, t in tensors.items()} != {name: t.shape for name, t in weights.items()}:
         raise WeightsError(f"The checkpoint in {folder} is of another network.")
     session._will_train(set(state["trained"]))  # before the weights come: the audit compares with those before training
-    session._drop_caches()
+    session.features.drop()
     with torch.no_grad():
         for name, tensor in tensors.items():
             tensor.copy_(weights[name])

@@ -88,12 +88,6 @@ class Control:
         home = Path(os.environ.get("FTKIT_HOME", "~/.cache/ftkit")).expanduser()
         return home / "interrupted" / "".join(c if c.isalnum() or c in "-._" else "-" for c in name)[-80:]
 
-    @staticmethod
-    @contextlib.contextmanager
-    def plain(batch: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
-        """The context of a forward pass without a cache."""
-        yield batch
-
 
 @contextlib.contextmanager
 def seeded(seed: int, step: int) -> Iterator[None]:

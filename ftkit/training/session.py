@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +19,20 @@ from ftkit.backbones import Model
 from ftkit.errors import MemoryLimit, UserError
 from ftkit.machine import peak_memory
 from ftkit.strategies import Plan, Strategy, make_strategy, scale_groups
-from ftkit.tasks import Task
 from ftkit.training import processes
 from ftkit.training.batches import epoch_batches
-from ftkit.training.cache import PrefixCache, choose_cut, default_budget
 from ftkit.training.checkpoint import load_checkpoint, save_checkpoint
 from ftkit.training.control import Control, seeded
 from ftkit.training.cpu import reusing_memory, use_all_cores
 from ftkit.training.diverged import check_finite
+from ftkit.training.features import FeatureCaches
 from ftkit.training.freezing import apply_plan, make_optimizer, set_modes, set_rate
 from ftkit.training.history import History
 from ftkit.training.inference import infer, score
 from ftkit.training.memory import check_batch_fits, is_out_of_memory
 from ftkit.training.precision import autocast, choose_precision
-from ftkit.training.settings import Settings, class_weight_list
+from ftkit.training.settings import Settings, augmented, check_labels, class_weight_list
+from ftkit.training.snapshot import take_snapshot
 from ftkit.training.weights import StartRecord, WeightFile
 
 Observer = Callable[[dict[str, Any]], None]
@@ -59,14 +59,14 @@ class TrainSession:
     def __init__(self, model: Model, data: Any, strategy: str | Strategy = "full", *,
                  on_step: Observer | None = None, on_epoch: Observer | None = None, **settings: Any) -> None:
         use_all_cores()
-        _check_labels(model, data)
+        check_labels(model, data)
         self.model, self.net, self.layers, self.strategy = model, model.net, model.layers, make_strategy(strategy)
         self.on_step, self.on_epoch, self.control = on_step, on_epoch, Control()
         self.strategy.adapt(model)
         wanted = Settings.make(**settings)
         self.plans = [self.strategy.plan(self.layers, epoch) for epoch in range(wanted.epochs)]
         self.settings = wanted.filled(model, self.plans)
-        self.task = _augmented(model.task) if wanted.augment else model.task
+        self.task = augmented(model.task) if wanted.augment else model.task
         self.device = processes.device()
         self.net.to(self.device)
         self.precision = choose_precision(wanted.precision, self.device)
@@ -91,8 +91,7 @@ class TrainSession:
         self.history.start = StartRecord(self.net, ever)
         self.best = WeightFile()
         self.best_names = ever | {name for name, _ in self.net.named_buffers()}
-        self.caches: dict[str, PrefixCache] = {}
-        self.cache_refused = ""  # why this run can have no cache, once that has shown
+        self.features = FeatureCaches(self)
 
     # --- the loop -----------------------------------------------------------------------------------------------
 
@@ -140,7 +139,7 @@ class TrainSession:
             indices, weight = processes.shard(whole)
             batch = self.task.collate(self.train, indices, self.model.processor, train=True)
             batch = {name: tensor.to(self.device) for name, tensor in batch.items()}
-            with autocast(self.precision, self.device), self._cached("train", indices, batch) as ready:
+            with autocast(self.precision, self.device), self.features.around("train", indices, batch) as ready:
                 sums = self.task.loss(self.shared_net, ready, self.class_weights)
             loss = sums.total * weight
             if len(micro) == 1 and processes.count() == 1:
@@ -238,18 +237,7 @@ class TrainSession:
 
     def snapshot(self) -> dict[str, Any]:
         """Where the run is now, as plain numbers and words: JSON-able, and it no longer changes."""
-        last = self.history.steps[-1] if self.history.steps else {"loss": None, "lr": None}
-        spent = sum(row["seconds"] for row in self.history.steps)
-        pace = spent / self.step_count if self.step_count else None
-        groups = [{"name": group.name, "parameters": sum(self.layers.sizes[name] for name in group.parameters),
-                   "trainable": sum(self.layers.sizes[n] for n in group.parameters if self.plan.get(n, 0) > 0),
-                   "scale": max((self.plan.get(name, 0.0) for name in group.parameters), default=0.0)}
-                  for group in self.layers]
-        return {"step": self.step_count, "total_steps": self.total_steps, "epoch": self.epoch,
-                "epochs": self.settings.epochs, "status": self.history.status, "loss": last["loss"], "lr": last["lr"],
-                "seconds": spent, "seconds_left": pace and pace * (self.total_steps - self.step_count),
-                "groups": groups, "cached": self.cut, "memory_mb": peak_memory() / 2**20,
-                "epoch_rows": [dict(row) for row in self.history.epochs]}
+        return take_snapshot(self)
 
     # --- facts --------------------------------------------------------------------------------------------------
 
@@ -271,7 +259,7 @@ class TrainSession:
     @property
     def cut(self) -> int:
         """How many groups the cache steps over now."""
-        return self.caches["train"].cut if "train" in self.caches else 0
+        return self.features.cut
 
     @property
     def checkpoint_folder(self) -> Path:
@@ -287,7 +275,7 @@ class TrainSession:
         plan = self.plans[self.epoch] if self.override is None else self.override
         if plan != self.plan:
             self._set_plan(plan)
-        self._plan_cache()
+        self.features.plan()
         self.batches = epoch_batches(self.train.lengths, self.batch_size, self.settings.seed, self.epoch)
         self.epoch_started = time.perf_counter()
 
@@ -297,7 +285,7 @@ class TrainSession:
         row: dict[str, Any] = {"epoch": self.epoch, "train_loss": sum(r["loss"] * r["examples"] for r in rows) / seen}
         if len(self.valid):
             probabilities, losses = infer(self.net, self.task, self.valid, self.model.processor, 4 * self.batch_size,
-                                          self.precision, self.caches.get("valid"))
+                                          self.precision, self.features.caches.get("valid"))
             scores = score(self.task, probabilities, losses, self.valid.targets)
             row |= {"valid_loss": scores.pop("loss"), **scores}
         row |= {"seconds": time.perf_counter() - self.epoch_started, "trainable": self._trainable(self.plan),
@@ -327,7 +315,7 @@ class TrainSession:
             self.history.status = "finished"
         if self.settings.keep_best and self.history.best_epoch not in (None, len(self.history.epochs) - 1):
             self.best.restore(self.net)
-        self._drop_caches()
+        self.features.drop()
 
     # --- plans and the cache ------------------------------------------------------------------------------------
 
@@ -345,73 +333,10 @@ class TrainSession:
             self._will_train({name for name, scale in plan.items() if scale > 0})
             self.history.note("another plan", groups=[g.name for g in self.layers
                                                       if any(plan.get(name, 0) > 0 for name in g.parameters)])
-            self._plan_cache()
+            self.features.plan()
 
     def _will_train(self, names: set[str]) -> None:
         """Set aside, while they are still untouched, parameters that the strategy alone would never have trained."""
         self.best.add(self.net, names - self.best_names)
         self.best_names |= names
         self.history.start.add(self.net, names)
-
-    def _plan_cache(self) -> None:
-        """Keep the cache if the plan still freezes what it holds, else make one if it pays in the epochs to come."""
-        left = self.settings.epochs - self.epoch
-        coming = self.plans[self.epoch :] if self.override is None else [self.override] * left
-        prefixes = [self.layers.frozen_prefix(plan) for plan in coming]
-        if self.cut and self.cut <= prefixes[0]:
-            return
-        self._drop_caches()
-        if self.cache_refused:
-            return
-        cut = choose_cut(prefixes)
-        reason = "augmentation makes every epoch differ" if self.task.random else (
-            "several processes share the data" if processes.count() > 1 else "")
-        if self.settings.cache == "off" or not cut or reason:
-            if cut and reason and self.settings.cache == "auto" and self.epoch == 0:
-                self.history.note(f"feature cache off: {reason}")
-            return
-        self._open_caches(cut)
-
-    def _open_caches(self, cut: int) -> None:
-        budget = default_budget() if self.settings.cache_budget is None else self.settings.cache_budget
-        tokens = self.train.lengths.sum() + self.valid.lengths.sum()
-        for name, split in (("train", self.train), ("valid", self.valid)):  # one budget, shared by size
-            self.caches[name] = PrefixCache(self.net, self.layers, cut, split.lengths,
-                                            budget=int(budget * split.lengths.sum() / tokens),
-                                            first_token=self.model.reads_first_token)
-        self.history.note(f"feature cache: {cut} frozen groups are computed once per example", cut=cut)
-
-    def _cached(self, split: str, indices: Sequence[int], batch: dict[str, torch.Tensor]) -> Any:
-        """The context of a forward pass: through the cache if there is one."""
-        cache = self.caches.get(split)
-        if cache is not None and cache.has(indices) and not cache.proven:
-            cache.prove(lambda known: self.task.forward(self.net, known), indices, batch)
-        if cache is not None and cache.refused:
-            self.cache_refused = cache.refused
-            self.history.note(f"feature cache off: {cache.refused}")
-            self._drop_caches()
-            cache = None
-        if cache is None:
-            return self.control.plain(batch)
-        return cache.serve(indices, batch) if cache.has(indices) else cache.catch(indices, batch)
-
-    def _drop_caches(self) -> None:
-        for cache in self.caches.values():
-            cache.close()
-        self.caches.clear()
-
-
-def _augmented(task: Task) -> Task:
-    if not hasattr(task, "augment"):
-        raise UserError(f"augment=True is for pictures, and the task here is {task.name}.")
-    return replace(task, augment=True)  # type: ignore[call-arg]
-
-
-def _check_labels(model: Model, data: Any) -> None:
-    if not hasattr(data, "train") or not hasattr(data, "valid"):
-        raise UserError(f"fit needs what load_data returns, not {type(data).__name__}.")
-    if tuple(data.train.labels) != tuple(model.task.labels):
-        raise UserError(f"The model's head is for {', '.join(model.task.labels)}; the data have "
-                        f"{', '.join(data.train.labels)}. Load the backbone with data.task.")
-    if not len(data.train):
-        raise UserError("The training split is empty.")

@@ -11,7 +11,7 @@ from typing import Any
 from ftkit.backbones import Model
 from ftkit.errors import UserError, check_name
 from ftkit.strategies import Plan
-from ftkit.tasks import Encoded
+from ftkit.tasks import Encoded, Task
 
 _MAY_BE_NONE = {"lr", "batch_size", "patience", "cache_budget", "clip"}
 _TINY = 1e-300  # above zero
@@ -121,3 +121,21 @@ def class_weight_list(wanted: str | Sequence[float] | None, model: Model, encode
         raise UserError(f"class_weights needs {model.task.n_out} positive numbers, one for each of "
                         f"{', '.join(model.task.labels)}, not {list(wanted)}.")
     return [float(weight) for weight in wanted]
+
+
+def augmented(task: Task) -> Task:
+    """The same task with random mirroring and shifting; raises UserError for anything but pictures."""
+    if not hasattr(task, "augment"):
+        raise UserError(f"augment=True is for pictures, and the task here is {task.name}.")
+    return replace(task, augment=True)  # type: ignore[call-arg]
+
+
+def check_labels(model: Model, data: Any) -> None:
+    """Raise UserError unless the data are what load_data returns and carry the labels of the model's head."""
+    if not hasattr(data, "train") or not hasattr(data, "valid"):
+        raise UserError(f"fit needs what load_data returns, not {type(data).__name__}.")
+    if tuple(data.train.labels) != tuple(model.task.labels):
+        raise UserError(f"The model's head is for {', '.join(model.task.labels)}; the data have "
+                        f"{', '.join(data.train.labels)}. Load the backbone with data.task.")
+    if not len(data.train):
+        raise UserError("The training split is empty.")

@@ -87,7 +87,7 @@ def test_a_cache_on_disk_gives_the_same(family: str, own_temporary_folder: Path)
     plain = session_for(tiny(family), above(tiny(family), 2), "off").run()
     session = session_for(tiny(family), above(tiny(family), 2), "auto", cache_budget=100)
     session.run(steps=2)
-    assert session.caches["train"].on_disk
+    assert session.features.caches["train"].on_disk
     assert len(left_over(own_temporary_folder)) == 1
     history = session.run()
     assert losses(history) == pytest.approx(losses(plain), abs=1e-5)
@@ -106,8 +106,8 @@ def test_temporary_files_go_when_a_run_is_dropped_half_way(own_temporary_folder:
 def test_the_budget_is_for_both_splits_together() -> None:
     session = session_for(tiny("bert"), above(tiny("bert"), 2), "auto", cache_budget=50_000)
     session.run(steps=4)
-    assert sum(cache.budget for cache in session.caches.values()) <= 50_000
-    in_memory = sum(cache.nbytes for cache in session.caches.values() if not cache.on_disk)
+    assert sum(cache.budget for cache in session.features.caches.values()) <= 50_000
+    in_memory = sum(cache.nbytes for cache in session.features.caches.values() if not cache.on_disk)
     assert 0 < in_memory <= 50_000
 
 
@@ -115,10 +115,10 @@ def test_head_only_keeps_one_token_where_the_head_reads_only_that() -> None:
     for family, width in (("bert", 32), ("vit", 32)):
         session = session_for(tiny(family), LinearProbe(), "auto")
         session.run(steps=3)
-        assert session.caches["train"].nbytes == len(session.train) * width * 4
+        assert session.features.caches["train"].nbytes == len(session.train) * width * 4
     session = session_for(tiny("gpt2"), LinearProbe(), "auto")  # reads the last token: all are kept, without padding
     session.run(steps=3)
-    assert session.caches["train"].nbytes == session.train.lengths.sum() * 32 * 4
+    assert session.features.caches["train"].nbytes == session.train.lengths.sum() * 32 * 4
 
 
 def forwards(session: TrainSession, module: torch.nn.Module, steps: int) -> int:
@@ -194,10 +194,10 @@ def test_apply_invalidates_it_at_once() -> None:
 def test_apply_of_a_plan_above_the_cut_keeps_it() -> None:
     session = session_for(tiny("bert"), above(tiny("bert"), 3), "auto")
     session.run(steps=4)
-    kept = session.caches["train"]
+    kept = session.features.caches["train"]
     session.apply({"head": 1})
     session.run(steps=1)
-    assert session.caches["train"] is kept
+    assert session.features.caches["train"] is kept
 
 
 def test_augmentation_turns_it_off_and_says_so() -> None:
@@ -336,7 +336,7 @@ def test_the_network_is_whole_again_after_an_error_inside() -> None:
     model = tiny("bert")
     session = session_for(model, LinearProbe(), "auto")
     session.run(steps=4)
-    cache, batch = session.caches["train"], session.task.collate(session.train, [0, 1], model.processor)
+    cache, batch = session.features.caches["train"], session.task.collate(session.train, [0, 1], model.processor)
     with pytest.raises(ZeroDivisionError), cache.serve([0, 1], batch):
         raise ZeroDivisionError
     assert not any("forward" in vars(module) for module in model.net.modules())
@@ -349,7 +349,7 @@ def test_a_stale_cache_would_be_noticed() -> None:
     """The proof has teeth: rows that are wrong are refused before they are used."""
     session = session_for(tiny("bert"), above(tiny("bert"), 2), "auto")
     session.run(steps=3)
-    store = session.caches["train"]._store
+    store = session.features.caches["train"]._store
     assert isinstance(store, Tensor)
     store.mul_(1.5)
     plain = session_for(tiny("bert"), above(tiny("bert"), 2), "off").run()
