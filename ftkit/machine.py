@@ -94,10 +94,11 @@ def _cpu_quota(folder: Path) -> float | None:
 
 def _page_cache(folder: Path) -> int:
     try:
-        found = dict(re.findall(r"^((?:total_)?inactive_file) (\d+)$", (folder / "memory.stat").read_text(), re.MULTILINE))
+        pairs = re.findall(r"^(\w+) (\d+)$", (folder / "memory.stat").read_text(), re.MULTILINE)
     except OSError:
         return 0
-    return int(found.get("total_inactive_file", found.get("inactive_file", 0)))
+    found = {name: int(number) for name, number in pairs}
+    return found.get("total_inactive_file", found.get("inactive_file", 0))
 
 
 def _first_number(folder: Path, *names: str) -> int | None:

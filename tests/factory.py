@@ -25,8 +25,8 @@ _DROPOUT = {"bert": ("hidden_dropout_prob", "attention_probs_dropout_prob"),
             "gpt2": ("attn_pdrop", "embd_pdrop", "resid_pdrop", "summary_first_dropout")}
 _GOOD = ["good", "great", "lovely", "bright", "warm", "fresh", "sharp", "kind"]
 _BAD = ["bad", "awful", "dull", "cold", "stale", "rude", "broken", "slow"]
-_PLAIN = ["the", "film", "book", "food", "room", "phone", "was", "really", "rather", "quite", "very", "we", "found", "it",
-          "and", "again", "today", "here"]
+_PLAIN = ["the", "film", "book", "food", "room", "phone", "was", "really", "rather", "quite", "very", "we", "found",
+          "it", "and", "again", "today", "here"]
 
 
 def tiny_text_folder(path: str | Path, family: str = "bert", dropout: float = 0.0, seed: int = 0) -> Path:
@@ -126,19 +126,19 @@ def tiny_images(path: str | Path, per_class: int = 12, size: int = 16, seed: int
 
 def _word_pieces() -> Any:
     """BERT's kind of tokenizer: whole words of `tiny_texts`, and single characters for all others."""
-    from transformers import BertTokenizerFast
+    from transformers import BertTokenizer
 
     characters = [chr(code) for code in range(33, 127) if not chr(code).isupper()]
     special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
     words = [*special, *_GOOD, *_BAD, *_PLAIN, *characters, *(f"##{c}" for c in characters)]
     vocab = {word: i for i, word in enumerate(dict.fromkeys(words))}
-    return BertTokenizerFast(vocab=vocab, do_lower_case=True, model_max_length=128)
+    return BertTokenizer(vocab=vocab, do_lower_case=True, model_max_length=128)
 
 
 def _byte_pairs(family: str) -> Any:
     """RoBERTa's and GPT-2's kind: bytes, with a few merges learned from `tiny_texts`."""
     from tokenizers import ByteLevelBPETokenizer
-    from transformers import GPT2TokenizerFast, RobertaTokenizerFast
+    from transformers import GPT2Tokenizer, RobertaTokenizer
 
     special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"] if family == "roberta" else ["<|endoftext|>"]
     trained = ByteLevelBPETokenizer()
@@ -146,5 +146,5 @@ def _byte_pairs(family: str) -> Any:
                                 show_progress=False)
     model = json.loads(trained.to_str())["model"]
     merges = [tuple(pair.split()) if isinstance(pair, str) else tuple(pair) for pair in model["merges"]]
-    kind = RobertaTokenizerFast if family == "roberta" else GPT2TokenizerFast
+    kind: Any = RobertaTokenizer if family == "roberta" else GPT2Tokenizer
     return kind(vocab=model["vocab"], merges=merges, model_max_length=128)

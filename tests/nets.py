@@ -182,8 +182,3 @@ def _torchvision(family: str, n_out: int) -> nn.Module:
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     return net
-
-
-def forward_losses(rows: Sequence[dict[str, Any]]) -> list[float]:
-    """The losses of a history's steps."""
-    return [row["loss"] for row in rows]

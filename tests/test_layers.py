@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -99,7 +100,7 @@ def test_final_norms_go_with_the_last_block() -> None:
 
 
 def test_tied_weights_count_once_and_by_identity() -> None:
-    net = nn.ModuleDict({"stem": nn.Linear(4, 4), "body": nn.Linear(4, 4), "head": nn.Linear(4, 4)})
+    net: Any = nn.ModuleDict({"stem": nn.Linear(4, 4), "body": nn.Linear(4, 4), "head": nn.Linear(4, 4)})
     net["head"].weight = net["stem"].weight  # tied
     nn.init.zeros_(net["stem"].bias), nn.init.zeros_(net["body"].bias)  # equal, but not the same
     layers = LayerMap(net, [("stem", ["stem"]), ("block 0", ["body"]), ("head", ["head"])])

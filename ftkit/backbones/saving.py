@@ -99,7 +99,7 @@ def atomic_folder(folder: str | Path, last: str = "") -> Iterator[Path]:
             yield fresh
             for file in sorted(fresh.rglob("*"), key=lambda file: (file.name == last, file)):
                 if file.is_file():
-                    file.chmod(target.stat().st_mode & 0o666)  # safetensors lets only the owner read: as the folder, rather
+                    file.chmod(target.stat().st_mode & 0o666)  # as the folder: safetensors lets only the owner read
                     place = target / file.relative_to(fresh)
                     place.parent.mkdir(parents=True, exist_ok=True)
                     os.replace(file, place)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 STATE = "session.json"  # names the other files; until it is replaced, those of the older checkpoint count
 _PARTS = {"weights": "safetensors", "optimizer": "pt", "best": "safetensors"}
 _MUST_MATCH = ("backbone", "task", "labels", "data", "strategy", "lr", "batch_size", "seed", "accumulate", "optimizer",
-               "weight_decay", "clip", "class_weights", "epochs", "augment", "precision")
+               "weight_decay", "clip", "class_weights", "epochs", "augment", "precision", "image_size")
 
 
 def save_checkpoint(session: TrainSession, folder: Path) -> Path:

@@ -82,7 +82,8 @@ class TrainSession:
         self.override: Plan | None = None
         self.history = History(config={**asdict(self.settings), "strategy": repr(self.strategy), "precision":
                                        self.precision, "backbone": model.spec.name, "task": model.task.name,
-                                       "labels": list(model.task.labels), "data": data.train.fingerprint()})
+                                       "labels": list(model.task.labels), "data": data.train.fingerprint(),
+                                       "image_size": getattr(model.processor, "size", None)})
         ever = {name for plan in self.plans for name, scale in plan.items() if scale > 0}
         self._set_plan(max(self.plans, key=lambda plan: self._trainable(plan)))
         if self.device.type == "cpu":

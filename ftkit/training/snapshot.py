@@ -26,5 +26,5 @@ def take_snapshot(session: TrainSession) -> dict[str, Any]:
                "scale": max((plan.get(name, 0.0) for name in group.parameters), default=0.0)} for group in layers]
     return {"step": session.step_count, "total_steps": session.total_steps, "epoch": session.epoch,
             "epochs": session.settings.epochs, "status": history.status, "loss": last["loss"], "lr": last["lr"],
-            "seconds": spent, "seconds_left": left, "groups": groups, "cached": session.cut, "memory_mb": peak_memory() / 2**20,
-            "epoch_rows": [dict(row) for row in history.epochs]}
+            "seconds": spent, "seconds_left": left, "groups": groups, "cached": session.cut,
+            "memory_mb": peak_memory() / 2**20, "epoch_rows": [dict(row) for row in history.epochs]}

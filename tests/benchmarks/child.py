@@ -4,7 +4,7 @@ A fresh process, so that peak memory and threads are this contender's alone. Pri
 
 What is timed ("seconds"): from weights and raw data in memory to the trained model. Tokenizing or decoding and making
 the trainer count, for they are waited for; importing libraries and loading weights do not. Nobody validates during
-training; accuracy is measured afterwards, in fp32, by the same code for all, on the same test split.
+training; accuracy is measured afterwards, in fp32, by the same code for all, on the test and valid splits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The Hugging Face Trainer with its defaults; only the recipe (rate, batch size, epochs, warm-up, decay) is given."""
+"""The Hugging Face Trainer with its defaults; only the recipe (rate, batch size, epochs, warm-up, decay) is given.
+
+Its warm-up begins at a rate of 0, so its first step changes nothing. That is its way, and stays.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,11 @@ import time
 import warnings
 from typing import Any
 
+import numpy as np
+from plain import CLIP, MAX_LENGTH, WARMUP, WEIGHT_DECAY, Examples, FtkitBatches, freeze, with_loss
 from torch.utils.data import DataLoader
 from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments, default_data_collator
-from workloads import (
-    CLIP,
-    MAX_LENGTH,
-    WARMUP,
-    WEIGHT_DECAY,
-    Examples,
-    FtkitBatches,
-    Job,
-    Outcome,
-    freeze,
-    with_loss,
-)
+from workloads import Job, Outcome
 
 
 def train(job: Job) -> Outcome:
@@ -31,8 +25,6 @@ def train(job: Job) -> Outcome:
 
 def train_same_batches(job: Job) -> Outcome:
     """The same trainer on the very batches that ftkit makes."""
-    import numpy as np
-
     features, collator = _features(job)
     lengths = np.array([len(row.get("input_ids", "1")) for row in features])
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from plain import CLIP, WEIGHT_DECAY, Examples, FtkitBatches, freeze, schedule, train_mode, with_loss
 from torch.utils.data import DataLoader
-from workloads import CLIP, WEIGHT_DECAY, Examples, FtkitBatches, Job, Outcome, freeze, schedule, train_mode, with_loss
+from workloads import Job, Outcome
 
 
 class Classifier(pl.LightningModule):

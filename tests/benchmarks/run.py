@@ -1,9 +1,9 @@
 """ftkit against a hand-written loop, the Hugging Face Trainer and Lightning: `python tests/benchmarks/run.py`.
 
 Every run of a contender is a process of its own (see child.py for what is timed). The contenders of a workload take
-turns, round after round, because a machine's speed drifts; ratios are formed within a round. Round n has seed n, the
-same for all. Prints a table per workload and what came of the expectations, and writes results.json. A full run takes
-most of an hour on two cores; let the machine do nothing else meanwhile.
+turns, round after round, because a machine's speed drifts; ratios are formed within a round. The first round has
+seed 0, the next one 1, the same for all contenders. Prints a table per workload and what came of the expectations, and
+writes results.json. A full run is 105 processes: let the machine do nothing else meanwhile.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ print(time.perf_counter() - started, *(name for name in ("torch", "transformers"
 
 def main() -> int:
     args = _arguments()
+    if find_spec("lightning") is None:
+        sys.exit("The benchmark needs Lightning too: pip install 'lightning>=2.5'")
     load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
     if load > 0.5 * cpu_limit():
         print(f"The machine is busy (load {load:.1f} on {cpu_limit()} cores): the figures will drift.\n")

@@ -55,7 +55,7 @@ def by_round(runs: Runs, above: str, below: str, key: str) -> list[float]:
 
 
 def table(runs: Runs, about: str, contenders: dict[str, tuple[str, str, str]]) -> str:
-    """Markdown; the slowest wall time of the peers is not hidden behind a ratio: seconds stand beside it."""
+    """A markdown table: medians over the rounds; "x loop" is the wall time over that of the loop in the same round."""
     lines = [f"### {about}", "",
              "| contender | batches | precision | wall time (s) | x loop | steps/s | peak memory (MB) | grown by (MB) "
              "| test accuracy |", "|---|---|---|---:|---:|---:|---:|---:|---:|"]

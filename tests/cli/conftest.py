@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from cli_helpers import Ran, shell
 from factory import tiny_csv, tiny_image_folder, tiny_images, tiny_text_folder
 
 from ftkit.cli import main
-
-
-@dataclass
-class Ran:
-    """What a command left: exit code, stdout, stderr."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def result(self) -> Any:
-        """The last line of stdout as JSON."""
-        return json.loads(self.out.splitlines()[-1])
-
 
 Run = Callable[..., Ran]
 
@@ -69,13 +50,6 @@ def mistake(ftkit: Run) -> Callable[..., str]:
         return ran.err
 
     return run
-
-
-def shell(*words: object, timeout: float = 240, **env: str) -> Ran:
-    """A command in a process of its own."""
-    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=timeout, check=False,
-                          env={**os.environ, **env}, stdin=subprocess.DEVNULL)
-    return Ran(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture

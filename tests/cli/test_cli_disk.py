@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Ran, shell
+from cli_helpers import Ran, shell
 from factory import tiny_text_folder
 
 from ftkit.backbones.saving import atomic_folder, disk_errors
@@ -32,8 +32,8 @@ sys.exit(main(sys.argv[2:]))
 """
 
 
-def limited(most: int, *words: object, **env: str) -> Ran:
-    """A command that can write no file larger than `most` bytes: EFBIG, which torch and safetensors tell as they like."""
+def limited(most: int, *words: object, **env: Any) -> Ran:
+    """A command that can write no file larger than `most` bytes: each library tells that in words of its own."""
     return shell(sys.executable, "-c", _LIMITED, most, *words, **env)
 
 
@@ -64,7 +64,8 @@ def test_a_model_for_which_there_is_no_room(texts: Path, bert: Path, saved: Path
     shutil.copytree(saved, out)
     before = contents(out)
     most = (saved / "model.safetensors").stat().st_size // 2
-    ran = limited(most, "train", "--data", texts, "--backbone", bert, "--epochs", 1, "--strategy", "probe", "--out", out)
+    ran = limited(most, "train", "--data", texts, "--backbone", bert, "--epochs", 1, "--strategy", "probe",
+                  "--out", out)
     one_clear_line(ran, str(out))
     assert contents(out) == before
 
@@ -110,7 +111,8 @@ def test_every_way_of_saying_that_the_disk_is_full(tmp_path: Path, error: Except
 
 
 def test_other_errors_are_not_taken_for_a_full_disk(tmp_path: Path) -> None:
-    with pytest.raises(DiskError, match=r"model could not be written: Read-only file system\."), disk_errors(Path("model")):
+    with pytest.raises(DiskError, match=r"model could not be written: Read-only file system\."), disk_errors(
+            tmp_path / "model"):
         raise OSError(30, "Read-only file system")
     with pytest.raises(KeyError), disk_errors(tmp_path):
         raise KeyError("mode")
@@ -141,7 +143,7 @@ def test_whoever_may_read_the_folder_may_read_the_weights(saved: Path) -> None:
 def test_a_full_disk_for_the_cache_does_not_end_the_run(ftkit: Callable[..., Any], texts: Path, tmp_path: Path,
                                                         monkeypatch: pytest.MonkeyPatch) -> None:
     bert = tiny_text_folder(tmp_path / "bert")
-    monkeypatch.setattr("ftkit.training.session.default_budget", lambda: 0)  # so it goes to disk
+    monkeypatch.setattr("ftkit.training.cache.DEFAULT_BUDGET", 0)  # so it goes to disk
     monkeypatch.setattr("ftkit.training.cache.shutil.disk_usage", lambda _: shutil._ntuple_diskusage(100, 99, 1))
     ran = ftkit("train", "--data", texts, "--backbone", bert, "--strategy", "probe", "--epochs", 2)
     assert ran.code == 0

@@ -73,8 +73,8 @@ def test_versions_that_are_missing_or_too_old(ftkit: Run, versions: dict[str, st
 
 
 @pytest.mark.parametrize(("torch", "fits"), [("2.9.0", True), ("2.9.0+cpu", True), ("2.9.1", False), ("2.15.0", False)])
-def test_a_torchvision_that_was_built_for_another_torch(monkeypatch: pytest.MonkeyPatch, versions: dict[str, str | None],
-                                                        torch: str, fits: bool) -> None:
+def test_a_torchvision_that_was_built_for_another_torch(
+        monkeypatch: pytest.MonkeyPatch, versions: dict[str, str | None], torch: str, fits: bool) -> None:
     versions |= {"torch": torch, "torchvision": "0.24.0", "ipykernel": "7.4.0"}
     monkeypatch.setattr(packages.metadata, "requires", lambda _: ["numpy", "torch==2.9.0", "scipy ; extra == 'scipy'"])
     row, = packages.pair_findings()

@@ -167,26 +167,24 @@ def test_a_picture_that_cannot_be_asked_about(mistake: Mistake, saved_pictures: 
     mistake(["predict", "--model", saved_pictures, "nowhere.png"], "no image file nowhere.png")
 
 
-def test_resuming_another_run(mistake: Mistake, ftkit: Callable[..., Any], texts: Path, bert: Path, tmp_path: Path) -> None:
+def test_resuming_another_run_or_from_a_damaged_checkpoint(mistake: Mistake, texts: Path, bert: Path,
+                                                           tmp_path: Path) -> None:
     from ftkit import fit, load_backbone, load_data
 
     data = load_data(texts)
-    session_out = tmp_path / "out"
-    model = load_backbone(bert, data.task)
-    rows: list[Any] = []
+    out = tmp_path / "out"
 
-    def stop(row: Any) -> None:
-        rows.append(row)
-        raise RuntimeError("the power went")
+    def power_cut(row: dict[str, Any]) -> None:
+        if row["epoch"] == 1:  # the first epoch has left a checkpoint
+            raise RuntimeError("the power went")
 
-    with pytest.raises(RuntimeError):  # two epochs leave a checkpoint after the first
-        fit(model, data, "full", epochs=3, out=session_out, on_epoch=lambda row: stop(row) if row["epoch"] else None)
-    assert (session_out / "checkpoint").is_dir()
-    mistake(["train", "--data", texts, "--backbone", bert, "--out", session_out, "--resume", "--strategy", "probe"],
-            "another run", "strategy was")
-    for file in (session_out / "checkpoint").iterdir():
+    with pytest.raises(RuntimeError, match="the power went"):
+        fit(load_backbone(bert, data.task), data, "full", epochs=3, out=out, on_epoch=power_cut)
+    words = ["train", "--data", texts, "--backbone", bert, "--out", out, "--resume"]
+    mistake([*words, "--strategy", "probe"], "another run", "strategy was")
+    for file in (out / "checkpoint").iterdir():
         file.write_bytes(b"{")
-    mistake(["train", "--data", texts, "--backbone", bert, "--out", session_out, "--resume"], "damaged", "without resuming")
+    mistake(words, "damaged", "without resuming")
 
 
 # --- the machine ------------------------------------------------------------------------------------------------
@@ -224,7 +222,8 @@ def test_an_out_that_cannot_be_written(mistake: Mistake, texts: Path, bert: Path
     assert (tmp_path / "file").read_text() == "in the way"
 
 
-def test_a_rate_that_makes_the_loss_explode_names_step_and_cause(ftkit: Callable[..., Any], texts: Path, bert: Path) -> None:
+def test_a_rate_that_makes_the_loss_explode_names_step_and_cause(ftkit: Callable[..., Any], texts: Path,
+                                                                 bert: Path) -> None:
     ran = ftkit("train", "--data", texts, "--backbone", bert, "--lr", "1e30", "--epochs", 3, "--precision", "fp32")
     assert ran.code == 1
     assert ran.err.count("\n") == 1

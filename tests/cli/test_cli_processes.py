@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import shell
+from cli_helpers import shell
 from factory import tiny_csv
 
 Run = Callable[..., Any]

@@ -40,8 +40,8 @@ def test_the_last_line_is_the_result_as_json(ftkit: Run, texts: Path, bert: Path
 def test_without_json_a_reader_sees_data_plan_epochs_and_scores(ftkit: Run, texts: Path, bert: Path) -> None:
     ran = ftkit("train", "--data", texts, "--backbone", bert, "--epochs", 2)
     assert ran.code == 0
-    for word in ("60 examples", "bad 50.0 %", "stem > block 0", "train loss", "    2  ", "accuracy", "balanced_accuracy",
-                 "9 examples", "Not saved: add --out"):
+    for word in ("60 examples", "bad 50.0 %", "stem > block 0", "train loss", "    2  ", "accuracy",
+                 "balanced_accuracy", "9 examples", "Not saved: add --out"):
         assert word in ran.out, word
 
 
@@ -94,7 +94,8 @@ def test_fit_gets_every_setting(ftkit: Run, texts: Path, bert: Path, tmp_path: P
 
 
 def test_pictures_are_trained_on_at_the_size_asked_for(ftkit: Run, pictures: Path, resnet: Path) -> None:
-    ran = ftkit("train", "--data", pictures, "--backbone", resnet, "--epochs", 2, "--image-size", 16, "--augment", "--json")
+    ran = ftkit("train", "--data", pictures, "--backbone", resnet, "--epochs", 2, "--image-size", 16, "--augment",
+                "--json")
     assert ran.code == 0
     assert ran.result["task"] == "image-classification"
     assert ran.result["examples"] == {"train": 16, "valid": 4, "test": 4}

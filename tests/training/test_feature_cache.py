@@ -281,7 +281,7 @@ def test_a_thawed_layer_that_feeds_the_frozen_ones_is_noticed() -> None:
 def test_bf16_runs_are_cached_in_bf16_and_stay_close() -> None:
     plain, cached = both("bert", above(tiny("bert"), 2), precision="bf16")
     assert cached.epochs[-1]["cached"] == 2
-    assert losses(cached) == pytest.approx(losses(plain), abs=0.05)
+    assert losses(cached) == pytest.approx(losses(plain), abs=0.1)  # eight bits of mantissa, in a tiny network
 
 
 def test_multilabel_targets() -> None:

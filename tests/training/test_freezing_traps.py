@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from typing import Any
 
 import pytest
 import torch
@@ -20,7 +21,7 @@ _LAYOUT = [("stem", ["0"]), ("block 0", ["1"]), ("head", ["2"])]
 _GRADUAL = Custom([{"head": 1}, {"head": 1, "block 2": 1}])
 
 
-def three_layers() -> tuple[nn.Sequential, LayerMap]:
+def three_layers() -> tuple[Any, LayerMap]:
     torch.manual_seed(0)
     net = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 2))
     return net, LayerMap(net, _LAYOUT)
@@ -132,7 +133,7 @@ def test_trap_2_is_avoided_in_a_session_that_freezes_again(optimizer: str) -> No
 
 
 def test_trap_3_is_real_a_frozen_batchnorm_drifts_in_train_mode() -> None:
-    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(2))
+    net: Any = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(2))
     net(torch.ones(2, 3, 2, 2))
     for parameter in net[1].parameters():
         parameter.requires_grad_(False)

@@ -291,3 +291,15 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
     session.run(steps=1)
     with pytest.raises(DiskError, match="could not be written"):
         session.save(tmp_path / "file")
+
+
+def test_pictures_of_another_size_are_another_run(tmp_path: Path) -> None:
+    session = make("resnet")
+    session.run(steps=1)
+    session.save(tmp_path / "c")
+    model = tiny("resnet")
+    model.processor = model.processor.at_size(16)
+    other = TrainSession(model, data_for("image"), "full", epochs=3, batch_size=8, precision="fp32", lr=5e-3,
+                         cache="off")
+    with pytest.raises(UserError, match="image_size was 32 and is 16"):
+        other.resume(tmp_path / "c")
