@@ -11,26 +11,11 @@ import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-OK, WARNING, PROBLEM = "ok", "warning", "problem"
+from ftkit.commands.finding import OK, PROBLEM, WARNING, Finding, first_line
+
 GIB = 2**30
-
-
-class Finding(NamedTuple):
-    """One line of the doctor.
-
-    Args:
-        status: "ok", "warning" (something is slower or missing) or "problem" (ftkit does not work).
-        what: What was looked at.
-        found: What is there.
-        advice: What to do about it.
-    """
-
-    status: str
-    what: str
-    found: str
-    advice: str = ""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -64,11 +49,6 @@ def examine() -> list[Finding]:
             name = check.__name__.removeprefix("_").replace("_", " ")
             findings.append(Finding(PROBLEM, name, first_line(error), "Mend the packages above first."))
     return findings
-
-
-def first_line(error: BaseException) -> str:
-    """The kind of an error and its first line."""
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
 
 
 def _devices() -> list[Finding]:

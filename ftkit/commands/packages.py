@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from typing import TYPE_CHECKING
 
-from ftkit.commands.doctor import OK, PROBLEM, WARNING, Finding, first_line
+from ftkit.commands.finding import OK, PROBLEM, WARNING, Finding, first_line
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

@@ -71,7 +71,9 @@ def _load(args: argparse.Namespace, say: Say) -> tuple[Data, Model]:
 
 def _fit(args: argparse.Namespace, model: Model, data: Data, strategy: Strategy, say: Say) -> History:
     def on_epoch(row: dict[str, Any]) -> None:
-        say(f"{row['epoch'] + 1:5}  {row['train_loss']:10.4f}  {row['valid_loss']:10.4f}  {row['accuracy']:8.4f}  "
+        nan = float("nan")  # without a validation split there is nothing to say of it
+        say(f"{row['epoch'] + 1:5}  {row['train_loss']:10.4f}  {row.get('valid_loss', nan):10.4f}  "
+            f"{row.get('accuracy', nan):8.4f}  "
             f"{row['seconds']:7.1f}  {row['trainable']:20,}  {row['cached']:13}")
 
     settings = {name: getattr(args, name) for name in _SETTINGS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ftkit.lessons.check import Exercise, choice, number
+from ftkit.lessons.exercise import Exercise, choice, number
 
 EXERCISES = {
     "00.1": Exercise(
@@ -12,6 +12,7 @@ EXERCISES = {
             22_565_376: "That is everything except the head. The question asks for the head.",
             770: "That is the last linear layer (2 x 384 + 2). The head here holds BERT's pooler too.",
             147_840: "That is the pooler alone. The classifier's 770 belong to the head as well.",
+            149_000: "Close: that is rounded. Give the exact number from the table.",
             8: "That counts the layer groups. The question asks for the parameters of one of them."},
             "Read the row 'head' of the layer table, column 'parameters'."),
         "The head holds less than 1 % of the model, and the probe trains nothing else."),
@@ -23,7 +24,8 @@ EXERCISES = {
         "Frozen layers give the same output for the same text, so ftkit computes it once."),
     "00.3": Exercise(
         "After the probe, how far has 'block 0' drifted from its pretrained weights?",
-        number(0, 0, {}, "Look at the audit of the probe. Block 0 was frozen: what should a frozen layer do?"),
+        number(0, 0, {1.1119: "That is the row of the head. Look at the row of block 0."},
+               "Look at the audit of the probe. Block 0 was frozen: what should a frozen layer do?"),
         "Exactly zero: bit by bit the same. That is what frozen means, and the audit proves it."),
     "00.q1": Exercise(
         "Fine-tuning means: a) training a network from random weights  b) going on training a pretrained network on "

@@ -9,7 +9,7 @@ from torch import nn
 
 from ftkit.errors import UserError
 from ftkit.layers import LayerMap
-from ftkit.lessons.check import Exercise, choice, number
+from ftkit.lessons.exercise import Exercise, choice, number
 from ftkit.strategies import Custom, Strategy, make_strategy
 
 
@@ -31,7 +31,10 @@ def judge_freeze(answer: Any) -> str:
     if not callable(answer):
         return "The answer is a function: def freeze_body(net): …"
     net = SmallNet()
-    answer(net)
+    try:
+        answer(net)
+    except AttributeError as error:
+        return f"{error}. This small network has only net.bert and net.classifier; freeze all of net.bert."
     body = [p.requires_grad for p in net.bert.parameters()]
     head = [p.requires_grad for p in net.classifier.parameters()]
     if not any(body) and not any(head):
@@ -40,6 +43,8 @@ def judge_freeze(answer: Any) -> str:
         if getattr(net.bert, "requires_grad", None) is False:
             return ("net.bert.requires_grad = False only pins a label on the module. Set it on each parameter, or call "
                     "net.bert.requires_grad_(False).")
+        if not net.bert.training:
+            return "eval() switches dropout off. It freezes nothing: set requires_grad to False."
         return "Nothing is frozen yet. requires_grad must be False for each parameter of net.bert."
     if any(body):
         return "Some layers of the body are frozen and some are not. Loop over net.bert.parameters()."
@@ -71,24 +76,27 @@ def judge_optimizer(answer: Any) -> str:
 
 def judge_plan(answer: Any) -> str:
     """The answer is a strategy: head at rate 1, the last two blocks at 0.1, the rest frozen."""
-    names = ["stem", *(f"block {i}" for i in range(4)), "head"]
+    hints = (_judge_plan_on(answer, blocks, epoch) for blocks in (4, 7) for epoch in (0, 3))
+    return next((hint for hint in hints if hint), "")
+
+
+def _judge_plan_on(answer: Any, blocks: int, epoch: int) -> str:
+    """The hint for a model of so many blocks in one epoch: a plan that fits one model only is not yet right."""
+    names = ["stem", *(f"block {i}" for i in range(blocks)), "head"]
     net = nn.ModuleDict({name.replace(" ", "_"): nn.Linear(2, 2) for name in names})
     layers = LayerMap(net, [(name, [name.replace(" ", "_")]) for name in names])
+    where = f"On a model of {blocks} blocks, in epoch {epoch}:"
     try:
-        strategy = answer if isinstance(answer, (str, Strategy)) else Custom(answer)
-        plan = make_strategy(strategy).plan(layers, 0)
+        plan = make_strategy(answer if isinstance(answer, (str, Strategy)) else Custom(answer)).plan(layers, epoch)
     except UserError as error:
-        return (f"{error} This judge uses a model of four blocks: name the last two from the end, "
-                "with a function of the layer map.")
+        return f"{where} {error} Name the last two blocks from the end: layers.blocks[-2:], and use block.name."
     scale = {group.name: plan[group.parameters[0]] for group in layers}
     if scale["head"] != 1:
-        return f"The head should train at the full rate, 1. Yours has {scale['head']:g}."
-    if scale["stem"] or scale["block 0"] or scale["block 1"]:
-        return "Only the last two blocks and the head may train. On this model of four blocks, yours trains more."
-    wrong = next((name for name in ("block 2", "block 3") if abs(scale[name] - 0.1) > 1e-9), None)
-    if wrong:
-        return f"{wrong} should train at a tenth of the rate, 0.1. Yours has {scale[wrong]:g}."
-    return ""
+        return f"{where} the head should train at the full rate, 1. Yours has {scale['head']:g}."
+    if any(scale[name] for name in names[:-3]):
+        return f"{where} only the last two blocks and the head may train. Yours trains more."
+    wrong = next((name for name in names[-3:-1] if abs(scale[name] - 0.1) > 1e-9), None)
+    return f"{where} {wrong} should train at a tenth of the rate, 0.1. Yours has {scale[wrong]:g}." if wrong else ""
 
 
 EXERCISES = {
@@ -103,7 +111,8 @@ EXERCISES = {
     "01.3": Exercise("Some layers were just thawed. Write rebuild(net): an optimizer of exactly what trains.",
                      judge_optimizer, "Trap 1 avoided: what is thawed is in the optimizer, and nothing else is."),
     "01.4": Exercise("A strategy: head at rate 1, last two blocks at 0.1, rest frozen, for any number of blocks.",
-                     judge_plan, "A plan of your own. ft.fit takes it as it is."),
+                     judge_plan,
+                     "A plan of your own. Train by it: ft.fit(model, data, ft.strategies.Custom(my_strategy))."),
     "01.q1": Exercise("Gradual unfreezing starts with the head alone because: a) the head is the largest part  "
                       "b) a fresh head sends useless gradients at first  c) the body cannot be trained",
                       choice("b", {"a": "The head is less than 1 % of MiniLM.",

@@ -120,6 +120,8 @@ class PrefixCache:
     def serve(self, indices: Sequence[int], batch: Batch) -> Iterator[Batch]:
         """Run the network inside with the frozen prefix stepped over: each of its modules answers with what is kept."""
         hidden = self._rows(indices).to(next(iter(batch.values())).device)
+        if self._by_token:  # the batch may be padded beyond its longest example
+            hidden = nn.functional.pad(hidden, (0, 0, 0, batch["input_ids"].shape[1] - hidden.shape[1]))
         if self.first_token:
             batch = {key: v[:, :1] if key in {"input_ids", "attention_mask"} else v for key, v in batch.items()}
         paths = [path for path in self.modules if path not in self._beside]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +70,8 @@ class TrainSession:
         self.device = processes.device()
         self.net.to(self.device)
         self.precision = choose_precision(wanted.precision, self.device)
+        if self.precision == "bf16" and hasattr(self.task, "pad_to"):
+            self.task = replace(self.task, pad_to=4)  # type: ignore[call-arg]
         self.train = self.task.encode(data.train.inputs, data.train.targets, model.processor)
         self.valid = self.task.encode(data.valid.inputs, data.valid.targets, model.processor)
         weights = class_weight_list(wanted.class_weights, model, self.train)

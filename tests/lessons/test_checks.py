@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -33,8 +34,9 @@ RIGHT = [
     ("01.1", 38), ("01.1", 38.0), ("01.2", freeze_by_loop), ("01.2", freeze_by_name),
     ("01.2", lambda net: net.bert.requires_grad_(False)), ("01.3", rebuild),
     ("01.3", lambda net: torch.optim.AdamW(filter(lambda p: p.requires_grad, net.parameters()))),
-    ("01.4", last_two), ("01.4", ft.strategies.Custom(last_two)), ("01.4", "custom:head=1,block_2=0.1,block_3=0.1"),
-    ("01.q1", "b"), ("01.q2", "b"),
+    ("01.4", last_two), ("01.4", ft.strategies.Custom(last_two)), ("00.1", np.int64(148_610)),
+    ("00.1", "148610"), ("00.3", np.float32(0)),
+    ("00.2", "b)"), ("00.2", "(b)"), ("01.q1", "b"), ("01.q2", "b"),
 ]
 
 WRONG = [
@@ -43,14 +45,22 @@ WRONG = [
     ("00.2", "c", "all training examples"), ("00.2", "z", "one letter"), ("00.3", 0.01, "frozen"),
     ("01.1", 37, "leave 8 texts"), ("01.1", 9600, "Divide"), ("01.1", 5, "round up"),
     ("01.2", lambda net: net.requires_grad_(False), "head is frozen too"),
-    ("01.2", lambda net: None, "Nothing is frozen"), ("01.2", lambda net: setattr(net.bert, "requires_grad", False), "label"),
+    ("01.2", lambda net: None, "Nothing is frozen"),
+    ("01.2", lambda net: setattr(net.bert, "requires_grad", False), "label"),
     ("01.2", lambda net: net.bert[0].requires_grad_(False), "Some layers"), ("01.2", 3, "function"),
-    ("01.2", lambda net: net.nothing, "AttributeError"),
+    ("01.2", lambda net: 1 / 0, "ZeroDivisionError"),
     ("01.3", lambda net: torch.optim.SGD(net.classifier.parameters(), lr=0.1), "never move"),
     ("01.3", lambda net: torch.optim.SGD(net.parameters(), lr=0.1), "frozen and yet"),
     ("01.3", lambda net: None, "NoneType"),
     ("01.4", "last_k:k=2", "tenth"), ("01.4", "full", "trains more"), ("01.4", "probe", "tenth"),
-    ("01.4", {"head": 1, "block 9": 0.1}, "four blocks"), ("01.4", {"block 2": 0.1, "block 3": 0.1}, "head"),
+    ("01.4", {"head": 1, "block 9": 0.1}, "from the end"),
+    ("01.4", "custom:head=1,block_2=0.1,block_3=0.1", "7 blocks"),
+    ("01.4", lambda layers, epoch: last_two(layers, epoch) if epoch == 0 else {"head": 1}, "epoch 3"),
+    ("01.4", lambda layers, epoch: {"head": 1, **dict.fromkeys(layers.blocks[-2:], 0.1)}, "block.name"),
+    ("01.2", lambda net: net.bert.eval(), "freezes nothing"),
+    ("01.2", lambda net: net.bert.pooler.requires_grad_(False), "only net.bert and net.classifier"),
+    ("00.1", 149_000, "rounded"), ("00.3", 1.1119, "row of the head"),
+    ("01.4", {"block 2": 0.1, "block 3": 0.1}, "head"),
     ("00.q2", "a", "every epoch"),
 ]
 
