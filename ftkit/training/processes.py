@@ -85,8 +85,9 @@ def wait() -> None:
 
 
 def close() -> None:
-    """Part from the other processes: the end of a command."""
+    """Part from the other processes, once all have come this far: the end of a command."""
     if count() > 1:
+        wait()
         state().destroy_process_group()
 
 
