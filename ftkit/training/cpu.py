@@ -28,7 +28,8 @@ def reusing_memory() -> Iterator[None]:
     """Keep freed memory for the next step while training on a CPU; give it back to the system at the end.
 
     A gradient of 30,000 word vectors is 47 MB. By default glibc hands such a block back to the kernel in every step and
-    fetches a new one, page by page: 15 to 25 % of a BERT step on two cores. Elsewhere than on glibc this does nothing.
+    fetches a new one, page by page: filling it took 13 to 17 % of a MiniLM step, profiled on two (busy) cores.
+    Elsewhere than on glibc this does nothing.
     """
     libc = _glibc()
     if libc is None:

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 @lru_cache(maxsize=1)
@@ -89,12 +89,3 @@ def close() -> None:
     if count() > 1:
         wait()
         state().destroy_process_group()
-
-
-def same_everywhere(tensor: Tensor) -> Tensor:
-    """The tensor as the main process has it."""
-    if count() == 1:
-        return tensor
-    from accelerate.utils import broadcast
-
-    return broadcast(tensor)
