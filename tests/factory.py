@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.backbones import SPECS
-from ftkit.backbones.sources import quiet_transformers
+from ftkit.backbones.quiet import quiet_transformers
 
 TEXT_FAMILIES = {"bert": "bert-base-uncased", "distilbert": "distilbert-base-uncased", "roberta": "roberta-base",
                  "gpt2": "gpt2"}

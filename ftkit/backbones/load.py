@@ -10,9 +10,11 @@ from typing import Any
 import torch
 
 from ftkit.backbones.model import Model
+from ftkit.backbones.opened import Opened
 from ftkit.backbones.preprocess import CONFIG, ImagePreprocess
+from ftkit.backbones.quiet import quiet_transformers
 from ftkit.backbones.saving import FACTS, load_weights
-from ftkit.backbones.sources import Opened, check_sha256, offline_place, open_source, quiet_transformers
+from ftkit.backbones.sources import offline_place, open_source
 from ftkit.backbones.specs import SPECS
 from ftkit.errors import UserError, WeightsError
 from ftkit.tasks import Task, make_task
@@ -51,8 +53,7 @@ def load_backbone(
     if opened.spec.name not in SPECS and opened.kind != "folder":  # any hub id: its modality is not known beforehand
         opened = replace(opened, spec=replace(opened.spec, modality=task.modality))
     _check_modality(name, opened.spec.modality, task)
-    if opened.kind == "package" and opened.spec.sha256:
-        check_sha256(Path(opened.path, "model.safetensors"), opened.spec.sha256)
+    opened.check()
     processor = _processor(opened, task, image_size)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -86,7 +87,7 @@ def _check_modality(name: str | Path, modality: str, task: Task) -> None:
 def _origin(opened: Opened) -> str:
     if not opened.pretrained:
         return "from scratch, random weights"
-    place = opened.spec.package.partition(":")[0] if opened.kind == "package" else opened.path
+    place = {"package": opened.spec.package.partition(":")[0], "bundled": ""}.get(opened.kind, opened.path)
     return f"pretrained, from {_SPOKEN[opened.kind]} {place}".strip()
 
 
@@ -118,7 +119,7 @@ def _tokenizer(opened: Opened) -> Any:
 
 
 def _torchvision_preprocess(opened: Opened) -> ImagePreprocess:
-    if opened.kind == "folder":
+    if opened.kind in ("folder", "bundled"):
         return ImagePreprocess.from_config(_read_json(Path(opened.path, CONFIG)))
     import torchvision
 

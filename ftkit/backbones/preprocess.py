@@ -73,8 +73,8 @@ class ImagePreprocess:
         """uint8 (B, 3, H, W) to float32, normalised, channels-last in memory: what convolutions like best."""
         mean = torch.tensor(self.mean, device=images.device).view(1, 3, 1, 1)
         std = torch.tensor(self.std, device=images.device).view(1, 3, 1, 1)
-        floats = images.float().div_(255).sub_(mean).div_(std)
-        return floats.contiguous(memory_format=torch.channels_last)
+        floats = images.to(torch.float32, memory_format=torch.channels_last, copy=True)
+        return floats.mul_(1 / (255 * std)).sub_(mean / std)  # (x / 255 - mean) / std, in two passes over the pictures
 
     def at_size(self, size: int) -> ImagePreprocess:
         """The same for another input size, with the same share cut off at the border."""

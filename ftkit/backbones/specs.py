@@ -20,8 +20,9 @@ class BackboneSpec:
         about: One line for a student.
         weights: torchvision's weights enum, such as "ResNet18_Weights.IMAGENET1K_V1".
         package: A pip package that carries the weights: "distribution:module".
-        sha256: Of the package's model.safetensors.
-        bundled: True if the weights come with ftkit.
+        sha256: Of the model.safetensors in the package or in ftkit itself.
+        bundled: True if the weights come with ftkit, in data/backbones.
+        classes: What the pretrained head tells apart, for the builders in small.py.
         tiny: Configuration overrides that make a random network of this architecture small enough for a test.
     """
 
@@ -36,6 +37,7 @@ class BackboneSpec:
     package: str = ""
     sha256: str = ""
     bundled: bool = False
+    classes: int = 1000
     tiny: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property

@@ -62,7 +62,8 @@ def _load(args: argparse.Namespace, say: Say) -> tuple[Data, Model]:
                      limit=args.limit, drop_leaks=args.drop_leaks)
     say(f"{data.report}\n")
     if data.task is None:
-        raise DataError(f"ftkit has no task for {data.modality} yet.")
+        raise DataError(f"ftkit has no task for {data.modality} yet." if data.train.labels else
+                        f"'{data.name}' has no classes: there is nothing to classify.")
     model = load_backbone(args.backbone, data.task, pretrained=not args.from_scratch, image_size=args.image_size,
                           seed=args.seed)
     say(f"{model.spec.name}: {model.parameters:,} parameters in {' > '.join(model.layers.names)}; {model.origin}")

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from ftkit.data.bundled import bundled_root, list_data
+from ftkit.bundle import bundled_root
+from ftkit.data.bundled import list_data
 from ftkit.data.load import load_data
 from ftkit.data.report import DataReport
 from ftkit.data.split import Data, Split

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from ftkit.bundle import bundled_root
 from ftkit.data.columns import from_tables
 from ftkit.data.examples import Examples, Source, Wanted
 from ftkit.data.files import read_table
@@ -33,19 +33,6 @@ BUNDLED = {spec.name: spec for spec in (
 )}
 DIGITS = "digits"
 NAMES = (*BUNDLED, DIGITS)
-
-
-def bundled_root() -> Path:
-    """The folder with the bundled data: inside an installed package, or `data/` at the top of a checkout.
-
-    Raises:
-        DataError: Neither is there: the installation is incomplete.
-    """
-    package = Path(__file__).resolve().parents[1]
-    for root in (package / "_bundled", package.parent / "data"):
-        if root.is_dir():
-            return root
-    raise DataError("The bundled data are not there: neither ftkit/_bundled nor data/. Install ftkit again.")
 
 
 def list_data() -> list[dict[str, Any]]:

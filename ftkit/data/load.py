@@ -12,6 +12,7 @@ from ftkit.data.report import DataReport, add_summaries, measure, plural
 from ftkit.data.sources import open_source
 from ftkit.data.split import Data, Split
 from ftkit.data.splits import make_splits
+from ftkit.data.unlabelled import UNLABELLED, read_unlabelled
 from ftkit.errors import DataError, check_name
 
 if TYPE_CHECKING:
@@ -35,9 +36,10 @@ def load_data(
     """Train, valid and test from a bundled name, a file, a folder, a table in memory or the Hugging Face Hub.
 
     Args:
-        source: "reviews" or "digits" (see `list_data`); a CSV, TSV, JSON Lines, JSON or Parquet file; a folder with one
-            folder of images or sounds per class, or with train, valid and test above these; a pandas DataFrame; a
-            datasets.Dataset or DatasetDict; a name on the hub ("owner/name" or "owner/name:configuration").
+        source: "reviews", "digits" or another name of `list_data`; a CSV, TSV, JSON Lines, JSON or Parquet file; a
+            folder with one folder of images or sounds per class, or with train, valid and test above these; a pandas
+            DataFrame; a datasets.Dataset or DatasetDict; a name on the hub ("owner/name" or
+            "owner/name:configuration").
         text: The input's column; found by its name if left out.
         label: The label's column; found by its name if left out. Lists of labels make a multi-label task.
         task: "text-classification" or "image-classification", if it should not follow from the source.
@@ -60,6 +62,8 @@ def load_data(
     Lesson 01.
     """
     _check_arguments(valid_fraction, test_fraction, seed, limit)
+    if isinstance(source, str) and source in UNLABELLED:
+        return _unlabelled(source, limit, {"text": text, "label": label, "task": task, "test": test})
     report = DataReport()
     modality = None if task is None else _tasks()[check_name("task", task, _tasks())].modality
     found = open_source(source, report, Wanted(text, label, modality))
@@ -95,6 +99,13 @@ def _check_arguments(valid_fraction: float, test_fraction: float, seed: int, lim
         raise DataError(f"seed={seed}: a whole number from 0 to {2**32 - 1}.")
     if limit is not None and (not isinstance(limit, int) or limit < 2):
         raise DataError(f"limit={limit}: a whole number of training examples, at least 2.")
+
+
+def _unlabelled(name: str, limit: int | None, given: dict[str, Any]) -> Data:
+    named = [f"{key}=" for key, value in given.items() if value is not None]
+    if named:
+        raise DataError(f"'{name}' has no classes and splits of its own: leave {', '.join(named)} out.")
+    return read_unlabelled(name, limit)
 
 
 def _use_as_test(found: Source, test: Any, report: DataReport) -> None:

@@ -27,7 +27,8 @@ class Split:
     Args:
         name: "train", "valid" or "test".
         inputs: Texts as str, images and sounds as Path (images without a file: PIL images or uint8 arrays (H, W, 3)).
-        targets: One class index per example, or one row of 0/1 per example for multi-label.
+        targets: One class index per example, or one row of 0/1 per example for multi-label. Data without classes have
+            None, or a dict of what goes with the input.
         labels: Class names; a target is an index into them.
 
     Lesson 01 looks into one.
@@ -35,7 +36,7 @@ class Split:
 
     name: str
     inputs: list[Any] = field(repr=False)
-    targets: list[int] | list[list[int]] = field(repr=False)
+    targets: Any = field(repr=False)
     labels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -69,8 +70,14 @@ class Split:
         return Split(self.name, [self.inputs[i] for i in chosen], targets, self.labels)
 
     def frame(self) -> pd.DataFrame:
-        """A pandas table with the columns "input" and "label"; several labels are joined by ", "."""
+        """A pandas table with the columns "input" and "label"; several labels are joined by ", ".
+
+        Without classes: "input" and what goes with it.
+        """
         import pandas as pd
+
+        if not self.labels:
+            return pd.DataFrame([{"input": item, **(target or {})} for item, target in self])
 
         return pd.DataFrame({"input": self.inputs, "label": [", ".join(self._names(t)) for t in self.targets]})
 
@@ -88,6 +95,8 @@ class Split:
         return digest.hexdigest()[:16]
 
     def _names(self, target: int | Sequence[int]) -> list[str]:
+        if not self.labels:
+            return []
         if isinstance(target, Sequence):
             return [label for label, on in zip(self.labels, target, strict=True) if on]
         return [self.labels[target]]
@@ -121,14 +130,19 @@ class Data:
         kind = self.task.name if self.task else self.modality
         several = ", several per example" if self.task and self.task.multilabel else ""
         labels = self.train.labels
+        if not labels:
+            return f"Data '{self.name}': {kind} without classes\n{self._sizes()}"
         names = ", ".join(labels) if len(labels) <= 10 else ", ".join(labels[:9]) + ", …"
         lines = [
             f"Data '{self.name}': {kind}, {len(labels)} labels{several} ({names})",
-            f"  train {len(self.train):,} · valid {len(self.valid):,} · test {len(self.test):,}",
+            self._sizes(),
         ]
         if self.report.warnings:
             lines.append(f"  warnings: {len(self.report.warnings)}, see .describe()")
         return "\n".join(lines)
+
+    def _sizes(self) -> str:
+        return f"  train {len(self.train):,} · valid {len(self.valid):,} · test {len(self.test):,}"
 
     def describe(self) -> None:
         """Print the report."""
@@ -136,7 +150,12 @@ class Data:
 
 
 def strata_of(targets: Sequence[Any]) -> list[int]:
-    """What to keep in proportion: the class, or for multi-label each example's rarest label (-1 if it has none)."""
+    """What to keep in proportion: the class, or for multi-label each example's rarest label (-1 if it has none).
+
+    Without classes there is nothing to keep in proportion.
+    """
+    if len(targets) and not isinstance(targets[0], (int, np.integer, Sequence)):
+        return [0] * len(targets)
     if not len(targets) or not isinstance(targets[0], Sequence):
         return list(targets)
     totals = np.sum(targets, axis=0)

@@ -95,6 +95,9 @@ def seeded(seed: int, step: int) -> Iterator[None]:
 
     The random state outside is put back.
     """
-    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
-        torch.manual_seed((seed * 1_000_003 + step) * 1_009 + processes.state().process_index)
+    on_gpu = torch.cuda.is_initialized()
+    with torch.random.fork_rng(devices=range(torch.cuda.device_count()) if on_gpu else []):
+        number = (seed * 1_000_003 + step) * 1_009 + processes.state().process_index
+        # Before a GPU is in use, torch.manual_seed would queue a call for it, with a stack trace, in every step.
+        (torch.manual_seed if on_gpu else torch.default_generator.manual_seed)(number)
         yield

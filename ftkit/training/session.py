@@ -17,7 +17,6 @@ import torch
 
 from ftkit.backbones import Model
 from ftkit.errors import MemoryLimit, UserError
-from ftkit.machine import peak_memory
 from ftkit.strategies import Plan, Strategy, make_strategy, scale_groups
 from ftkit.training import processes
 from ftkit.training.batches import epoch_batches
@@ -25,10 +24,10 @@ from ftkit.training.checkpoint import load_checkpoint, save_checkpoint
 from ftkit.training.control import Control, seeded
 from ftkit.training.cpu import reusing_memory, use_all_cores
 from ftkit.training.diverged import check_finite
+from ftkit.training.epochs import epoch_row, finish, keep_best
 from ftkit.training.features import FeatureCaches
 from ftkit.training.freezing import apply_plan, make_optimizer, set_modes, set_rate
 from ftkit.training.history import History
-from ftkit.training.inference import infer, score
 from ftkit.training.memory import check_batch_fits, is_out_of_memory
 from ftkit.training.precision import autocast, choose_precision
 from ftkit.training.settings import Settings, augmented, check_labels, class_weight_list
@@ -87,10 +86,10 @@ class TrainSession:
                                        "labels": list(model.task.labels), "data": data.train.fingerprint(),
                                        "image_size": getattr(model.processor, "size", None)})
         ever = {name for plan in self.plans for name, scale in plan.items() if scale > 0}
-        self._set_plan(max(self.plans, key=lambda plan: self._trainable(plan)))
+        self._set_plan(max(self.plans, key=lambda plan: self.trainable_parameters(plan)))
         if self.device.type == "cpu":
             check_batch_fits(self.net, self.task, self.train, model.processor, self.batch_size,
-                             self._trainable(self.plan))
+                             self.trainable_parameters(self.plan))
         self.history.start = StartRecord(self.net, ever)
         self.best = WeightFile()
         self.best_names = ever | {name for name, _ in self.net.named_buffers()}
@@ -152,7 +151,7 @@ class TrainSession:
             count += sums.n * weight
         total, count = processes.total(total), processes.total(count)
         if len(micro) > 1 or processes.count() > 1:
-            gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
+            gradients = [p.grad for p in self.trained if p.grad is not None]
             torch._foreach_mul_(gradients, processes.count() / count)  # processes are averaged: undo that
         check_finite(total / count, self, micro)
         return total / count
@@ -162,7 +161,7 @@ class TrainSession:
         if self.scaler:
             self.scaler.unscale_(self.optimizer)
         if self.settings.clip:
-            torch.nn.utils.clip_grad_norm_([p for p in self.net.parameters() if p.grad is not None], self.settings.clip)
+            torch.nn.utils.clip_grad_norm_(self.trained, self.settings.clip)
         if self.scaler:
             self.scaler.step(self.optimizer)
             self.scaler.update()
@@ -189,7 +188,7 @@ class TrainSession:
                 self.save(self.checkpoint_folder)
             processes.wait()
         elif self.done:
-            self._finish()
+            finish(self)
         if self.done or stopped:
             self.net.eval()
         return self.history
@@ -269,7 +268,8 @@ class TrainSession:
         """Where a stop or an interruption leaves its checkpoint."""
         return self.control.checkpoint_folder(f"{self.model.spec.name}-{self.history.config['data']}")
 
-    def _trainable(self, plan: Plan) -> int:
+    def trainable_parameters(self, plan: Plan) -> int:
+        """How many numbers a plan trains."""
         return sum(self.layers.sizes[name] for name, scale in plan.items() if scale > 0)
 
     # --- epochs -------------------------------------------------------------------------------------------------
@@ -283,48 +283,21 @@ class TrainSession:
         self.epoch_started = time.perf_counter()
 
     def _end_epoch(self) -> None:
-        rows = [row for row in self.history.steps if row["epoch"] == self.epoch]
-        seen = sum(row["examples"] for row in rows)
-        row: dict[str, Any] = {"epoch": self.epoch, "train_loss": sum(r["loss"] * r["examples"] for r in rows) / seen}
-        if len(self.valid):
-            probabilities, losses = infer(self.net, self.task, self.valid, self.model.processor, 4 * self.batch_size,
-                                          self.precision, self.features.caches.get("valid"))
-            scores = score(self.task, probabilities, losses, self.valid.targets)
-            row |= {"valid_loss": scores.pop("loss"), **scores}
-        row |= {"seconds": time.perf_counter() - self.epoch_started, "trainable": self._trainable(self.plan),
-                "cached": self.cut, "peak_memory_mb": peak_memory() / 2**20}
+        row = epoch_row(self)
         self.history.epochs.append(row)
         self.position, self.epoch = 0, self.epoch + 1
-        self._keep_best(row)
+        keep_best(self, row)
         if self.on_epoch:
             self.on_epoch(row)
         if self.control.out and not self.done and processes.is_main():
             self.save(self.checkpoint_folder)
-
-    def _keep_best(self, row: dict[str, Any]) -> None:
-        """Set the weights aside if this epoch is the best so far; stop early if there was none for too long."""
-        if "accuracy" not in row:
-            return
-        rows = self.history.epochs
-        best = max(range(len(rows)), key=lambda i: (rows[i]["accuracy"], -rows[i]["valid_loss"]))
-        if self.settings.keep_best and best == len(rows) - 1:
-            self.history.best_epoch = best
-            self.best.save(self.net, self.best_names)
-        if self.settings.patience and len(rows) - 1 - best >= self.settings.patience and not self.done:
-            self.history.status = "early stop"
-
-    def _finish(self) -> None:
-        if self.history.status == "running":
-            self.history.status = "finished"
-        if self.settings.keep_best and self.history.best_epoch not in (None, len(self.history.epochs) - 1):
-            self.best.restore(self.net)
-        self.features.drop()
 
     # --- plans and the cache ------------------------------------------------------------------------------------
 
     def _set_plan(self, plan: Plan) -> None:
         apply_plan(self.net, self.layers, plan, self.optimizer)
         self.plan = plan
+        self.trained = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
         self.shared_net = processes.share_gradients(self.net)
 
     def _apply_pending(self) -> None:

@@ -15,7 +15,7 @@ from ftkit.report import audit
 from ftkit.strategies import Custom, GradualUnfreeze, LastK
 from ftkit.training import History, TrainSession
 from ftkit.training import checkpoint as checkpoint_module
-from ftkit.training import session as session_module
+from ftkit.training import epochs as epochs_module
 
 # 24 examples in batches of 8: three steps an epoch, or two if two batches make a step.
 _THERE_AND_BACK = Custom([{"head": 1, "stem": 1}, {"head": 1}, {"head": 1, "stem": 1}])
@@ -106,7 +106,7 @@ def test_the_best_epoch_before_the_interruption_is_returned_to(tmp_path: Path, m
             calls.append(1)
             return {"accuracy": made_up[len(calls) - 1], "loss": 1.0}
 
-        monkeypatch.setattr(session_module, "score", score)
+        monkeypatch.setattr(epochs_module, "score", score)
         if at is None:
             session = make(strategy=GradualUnfreeze(step=2))
             session.run()

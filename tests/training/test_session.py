@@ -19,8 +19,8 @@ from ftkit.errors import MemoryLimit, TrainingDiverged, UnknownName, UserError
 from ftkit.strategies import Custom, Full, GradualUnfreeze
 from ftkit.tasks import ImageClassification, TextClassification
 from ftkit.training import History, Settings, TrainSession, evaluate, fit, memory
+from ftkit.training import epochs as epochs_module
 from ftkit.training import precision as precision_module
-from ftkit.training import session as session_module
 from ftkit.training.memory import is_out_of_memory, saved_bytes
 from ftkit.training.precision import choose_precision
 from ftkit.training.settings import class_weight_list
@@ -262,7 +262,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch, *scores: tuple[float, float]) -> N
         accuracy, loss = next(left)
         return {"accuracy": accuracy, "loss": loss}
 
-    monkeypatch.setattr(session_module, "score", score)
+    monkeypatch.setattr(epochs_module, "score", score)
 
 
 @pytest.mark.parametrize("strategy", ["full", GradualUnfreeze(step=2), "bn_only"])

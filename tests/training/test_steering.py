@@ -282,7 +282,7 @@ def test_a_plan_that_cannot_be_is_refused_at_once(plan: dict[str, float], kind: 
 
 def test_returning_to_the_best_epoch_takes_along_what_was_thawed_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies = iter([0.9, 0.5, 0.4])
-    monkeypatch.setattr("ftkit.training.session.score", lambda *_: {"accuracy": next(accuracies), "loss": 1.0})
+    monkeypatch.setattr("ftkit.training.epochs.score", lambda *_: {"accuracy": next(accuracies), "loss": 1.0})
     session = make("probe")
     session.run(steps=6)  # one epoch: the best one
     then = {name: tensor.clone() for name, tensor in session.net.state_dict().items()}

@@ -1,0 +1,25 @@
+"""vgg-mini: torchvision's VGG with batch norm and a small head, taught to name 200 kinds of things."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ftkit.backbones.small import build_small
+from ftkit.pretraining.images import CLASSES, ImageRecipe
+
+
+class VGGMini(ImageRecipe):
+    """The plain network of Simonyan & Zisserman 2015, 8 convolutions and one linear layer, 4.8 million parameters."""
+
+    name = "vgg-mini"
+    about = "torchvision's VGG with batch norm and a small head, input 64x64, pretrained on photos of 200 classes."
+    weaknesses = ("As resnet-mini: 64x64 pixels and 200 classes. Without shortcuts, gradients reach its first layers "
+                  "weakened: it learns more slowly than the ResNet of the same size, which is what it is here to show.")
+    epochs = 24
+    own_steps = epochs * (ImageRecipe.photos // ImageRecipe.batch_size)
+    lr = 0.1
+
+    def build(self) -> nn.Module:
+        """The network, channels-last."""
+        return build_small("vgg_mini", CLASSES).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
