@@ -9,6 +9,7 @@ from ftkit.bundle import bundled_root
 from ftkit.data.bundled import list_data
 from ftkit.data.load import load_data
 from ftkit.data.report import DataReport
+from ftkit.data.scenes import Scene, load_scenes
 from ftkit.data.split import Data, Split
 
-__all__ = ["Data", "DataReport", "Split", "bundled_root", "list_data", "load_data"]
+__all__ = ["Data", "DataReport", "Scene", "Split", "bundled_root", "list_data", "load_data", "load_scenes"]

@@ -8,17 +8,19 @@ from typing import Any
 
 from ftkit.bundle import bundled_root
 from ftkit.data.columns import from_tables
-from ftkit.data.examples import Examples, Source, Wanted
+from ftkit.data.examples import Examples, Label, Source, Wanted
 from ftkit.data.files import read_table
 from ftkit.data.labels import clean_column, natural_key
 from ftkit.data.report import DataReport
+from ftkit.data.sounds import read_sounds, sound_labels
 from ftkit.data.table import Table
+from ftkit.data.unlabelled import UNLABELLED, list_unlabelled
 from ftkit.errors import DataError
 
 
 @dataclass(frozen=True)
 class Bundled:
-    """One bundled data set: its name, its file below `bundled_root()`, its default label and a description."""
+    """One bundled data set: name, file (for sounds: folder) below `bundled_root()`, default label, description."""
 
     name: str
     file: str
@@ -30,22 +32,26 @@ class Bundled:
 BUNDLED = {spec.name: spec for spec in (
     Bundled("reviews", "reviews/reviews.csv", "sentiment",
             "Short English reviews; label=\"topic\" sorts them by what they are about"),
+    Bundled("signs", "signs/signs.parquet", "label",
+            "Drawn road signs, 64x64 pixels, in every weather; label=\"condition\" names the weather",
+            "image"),
+    Bundled("commands", "commands", "label", "16 words spoken by 48 synthetic voices, one second each", "audio"),
 )}
 DIGITS = "digits"
-NAMES = (*BUNDLED, DIGITS)
+NAMES = (*BUNDLED, DIGITS, *UNLABELLED)
 
 
 def list_data() -> list[dict[str, Any]]:
     """One row per data set that needs no network: name, modality, examples, labels, description. Lesson 01."""
     rows: list[dict[str, Any]] = []
     for spec in BUNDLED.values():
-        table = _table(spec, DataReport())
-        names = {str(name) for name in clean_column(table.columns[spec.label]) if name is not None}
-        rows.append({"name": spec.name, "modality": spec.modality, "examples": len(table),
+        labels = _labels(spec)
+        names = {str(name) for name in labels if name is not None}
+        rows.append({"name": spec.name, "modality": spec.modality, "examples": len(labels),
                      "labels": sorted(names, key=natural_key), "description": spec.description})
     rows.append({"name": DIGITS, "modality": "image", "examples": 1797, "labels": [str(i) for i in range(10)],
                  "description": "Handwritten digits, 8x8 pixels, from scikit-learn"})
-    return rows
+    return rows + list_unlabelled()
 
 
 def read_bundled(name: str, report: DataReport, wanted: Wanted) -> Source:
@@ -54,13 +60,27 @@ def read_bundled(name: str, report: DataReport, wanted: Wanted) -> Source:
         if wanted.text is not None or wanted.label is not None:
             raise DataError("'digits' has no columns: leave text= and label= out.")
         return _read_digits()
+    if name in UNLABELLED:
+        raise DataError(f"'{name}' has no classes: it cannot be a test split of something that has.")
     spec = BUNDLED[name]
-    return from_tables(name, {"all": _table(spec, report)}, report, replace(wanted, label=wanted.label or spec.label))
+    if spec.modality == "audio":
+        if wanted.text is not None or wanted.label is not None:
+            raise DataError(f"'{name}' has no columns: leave text= and label= out.")
+        return read_sounds(bundled_root() / spec.file, name)
+    wanted = replace(wanted, label=wanted.label or spec.label, modality=spec.modality)
+    return from_tables(name, {"all": _table(spec, report)}, report, wanted)
 
 
 def near_bundled(name: str) -> bool:
     """Whether `name` is probably a slip of the pen for a bundled name, and not a data set on the hub."""
     return bool(difflib.get_close_matches(name.lower(), NAMES, n=1, cutoff=0.75))
+
+
+def _labels(spec: Bundled) -> list[Label | None]:
+    """The label of every example."""
+    if spec.modality == "audio":
+        return [*sound_labels(bundled_root() / spec.file)]
+    return clean_column(_table(spec, DataReport()).columns[spec.label])
 
 
 def _table(spec: Bundled, report: DataReport) -> Table:

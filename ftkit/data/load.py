@@ -36,7 +36,7 @@ def load_data(
     """Train, valid and test from a bundled name, a file, a folder, a table in memory or the Hugging Face Hub.
 
     Args:
-        source: "reviews", "digits" or another name of `list_data`; a CSV, TSV, JSON Lines, JSON or Parquet file; a
+        source: A name of `list_data` such as "reviews" or "signs"; a CSV, TSV, JSON Lines, JSON or Parquet file; a
             folder with one folder of images or sounds per class, or with train, valid and test above these; a pandas
             DataFrame; a datasets.Dataset or DatasetDict; a name on the hub ("owner/name" or
             "owner/name:configuration").

@@ -26,7 +26,8 @@ class Split:
 
     Args:
         name: "train", "valid" or "test".
-        inputs: Texts as str, images and sounds as Path (images without a file: PIL images or uint8 arrays (H, W, 3)).
+        inputs: Texts as str, images and sounds as Path (without a file of their own: PIL images or uint8 arrays
+            (H, W, 3), and sounds as float32 arrays (T,) at 16 kHz).
         targets: One class index per example, or one row of 0/1 per example for multi-label. Data without classes have
             None, or a dict of what goes with the input.
         labels: Class names; a target is an index into them.

@@ -14,7 +14,7 @@ from ftkit.pretraining.recipe import Recipe
 
 RECIPES = {"bert-mini": "bert_mini.BertMini", "resnet-mini": "resnet_mini.ResNetMini",
            "vgg-mini": "vgg_mini.VGGMini",
-           "gpt2-mini": "gpt2_mini.GPT2Mini"}
+           "gpt2-mini": "gpt2_mini.GPT2Mini", "wav2vec2-mini": "wav2vec2_mini.Wav2Vec2Mini"}
 
 
 def recipe_class(name: str) -> type[Recipe]:

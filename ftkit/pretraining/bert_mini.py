@@ -46,7 +46,7 @@ class BertMini(Recipe):
     weaknesses = ("English, lower case. At most 256 WordPieces. Rare and technical words are spelt in pieces, which it "
                   "understands less well than MiniLM does. It was distilled on old books: slang and new words come "
                   "from the teacher's vectors alone.")
-    own_steps = 4_000
+    own_steps = 2_400
     batch_size = 96
     lr = 4e-4
 

@@ -16,7 +16,7 @@ class ResNetMini(ImageRecipe):
     about = "torchvision's ResNet with BasicBlock [1, 1, 1, 1], input 64x64, pretrained on photos of 200 classes."
     weaknesses = ("Photos of 64x64 pixels: small things and writing are lost. 200 classes, a third of them animals: "
                   "drawings, medical or satellite pictures are far from what it knows.")
-    epochs = 36
+    epochs = 30
     own_steps = epochs * (ImageRecipe.photos // ImageRecipe.batch_size)
     lr = 0.2
 

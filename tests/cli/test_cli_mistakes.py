@@ -79,7 +79,7 @@ def test_a_file_that_cannot_be_used(mistake: Mistake, bert: Path, tmp_path: Path
     ("nowhere.csv", ["nowhere.csv"]),
     ("./no/such/folder", ["no/such/folder"]),
     ("reviws", ["'reviws'", "Did you mean 'reviews'"]),
-    ("someone/some-data", ["someone/some-data", "reviews, digits"]),
+    ("someone/some-data", ["someone/some-data", "reviews", "digits"]),
 ])
 def test_data_that_are_not_there(mistake: Mistake, bert: Path, name: str, named: list[str]) -> None:
     mistake(train(name, bert), *named)

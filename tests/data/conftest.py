@@ -13,6 +13,8 @@ import soundfile
 from data_helpers import sentences
 from PIL import Image
 
+from ftkit.data.bundled import BUNDLED
+
 Rows = Iterable[tuple[Any, ...]]
 
 
@@ -64,7 +66,7 @@ def write_sounds(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A bundled root with a small "reviews" in it."""
+    """A bundled root with a small "reviews" in it, and nothing else."""
     folder = tmp_path / "bundled" / "reviews"
     folder.mkdir(parents=True)
     with (folder / "reviews.csv").open("w", newline="", encoding="utf-8") as file:
@@ -74,4 +76,5 @@ def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             split = "train" if i < 40 else "valid" if i < 50 else "test"
             writer.writerow((text, ["bad", "good"][i % 2], ["food", "film", "book"][i % 3], "plain", split))
     monkeypatch.setattr("ftkit.data.bundled.bundled_root", lambda: tmp_path / "bundled")
+    monkeypatch.setattr("ftkit.data.bundled.BUNDLED", {"reviews": BUNDLED["reviews"]})
     return tmp_path / "bundled"

@@ -31,7 +31,7 @@ def test_bundled_reviews() -> None:
 @pytest.mark.usefixtures("bundled")
 def test_list_data() -> None:
     rows = list_data()
-    assert [row["name"] for row in rows] == ["reviews", "digits"]
+    assert [row["name"] for row in rows] == ["reviews", "digits", "logbook", "replies"]
     assert set(rows[0]) == {"name", "modality", "examples", "labels", "description"}
     assert rows[0]["examples"] == 60
     assert rows[0]["labels"] == ["bad", "good"]
@@ -97,7 +97,7 @@ def test_a_path_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_the_hub_out_of_reach(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(DataError, match=f"Cannot reach the Hugging Face Hub to load '{name}'.*reviews, digits"):
+    with pytest.raises(DataError, match=f"Cannot reach the Hugging Face Hub to load '{name}'.*reviews, .*digits"):
         load_data(name)
 
 

@@ -17,6 +17,7 @@ from ftkit.pretraining.kneser_ney import KneserNey
 from ftkit.pretraining.recipe import half
 from ftkit.pretraining.resnet_mini import ResNetMini
 from ftkit.pretraining.texts import book_paragraphs, read_paragraphs, sentences
+from ftkit.pretraining.wav2vec2_mini import collate, edit_distance, greedy, plan_utterances, spelt
 
 
 def test_kneser_ney_gives_probabilities() -> None:
@@ -167,3 +168,37 @@ def test_storage_in_16_bits_spares_vectors_and_counters() -> None:
     assert state["w"].dtype == torch.float16
     assert state["b"].dtype == torch.float32
     assert state["n"].dtype == torch.int64
+
+
+@pytest.mark.parametrize(("one", "other", "distance"), [("", "", 0), ("kitten", "sitting", 3), ("abc", "", 3),
+                                                        ("flaw", "lawn", 2), ("same", "same", 0)])
+def test_edit_distance(one: str, other: str, distance: int) -> None:
+    assert edit_distance(one, other) == edit_distance(other, one) == distance
+
+
+def test_repeats_and_blanks_fall_out() -> None:
+    a, b = 4, 5
+    assert greedy([0, a, a, 0, a, b, b, 2, 2, b, 0]) == "aab b"
+    assert greedy([0, 0, 2]) == ""
+
+
+def test_only_letters_are_spelt() -> None:
+    assert spelt("Mr. O'Neil's 2nd -- CAKE!") == "mr o'neil's nd cake"
+
+
+def test_every_voice_reads_as_often_and_what_stands_in_the_sentences() -> None:
+    lines = ["the old fox ran over a red hill", "nine small boats lay on the cold sea while gulls cried out again"]
+    plan = plan_utterances(lines, 160, np.random.default_rng(0))
+    counts = np.bincount([voice for voice, _ in plan])
+    assert counts.max() - counts.min() <= 1
+    assert all(any(text in line for line in lines) for _, text in plan)
+    assert {1, 2, 3, 8} <= {len(text.split()) for _, text in plan}
+
+
+def test_clips_are_padded_and_even() -> None:
+    inputs, labels = collate([(np.array([0.0, 2, 4], dtype=np.float32), "a b"),
+                              (np.array([5.0, 7], dtype=np.float32), "c")])
+    assert inputs["input_values"].tolist() == [[pytest.approx(-1.2247, abs=1e-3), 0, pytest.approx(1.2247, abs=1e-3)],
+                                               [-1, 1, 0]]
+    assert inputs["attention_mask"].tolist() == [[1, 1, 1], [1, 1, 0]]
+    assert labels.tolist() == [[4, 2, 5], [6, -100, -100]]

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import soundfile
 import torch
 from PIL import Image
 from safetensors.torch import load_file
@@ -24,6 +26,7 @@ from ftkit.pretraining.gpt2_mini import GPT2Mini
 from ftkit.pretraining.images import TRAIN, VALID, ImageRecipe
 from ftkit.pretraining.loop import Run
 from ftkit.pretraining.resnet_mini import ResNetMini
+from ftkit.pretraining.wav2vec2_mini import VOCABULARY, Wav2Vec2Mini, collate, greedy
 
 _WORDS = ["the", "old", "fox", "ran", "over", "a", "red", "hill", "and", "saw", "nine", "small", "boats", "on", "cold",
           "sea", "while", "gulls", "cried", "out"]
@@ -157,6 +160,44 @@ def test_gpt2_learns_and_opens_again(books: Path, monkeypatch: pytest.MonkeyPatc
     with torch.no_grad():
         assert torch.allclose(net.eval().float()(ids).logits, run.net(ids).logits, atol=0.02)
     assert "Kneser-Ney" in " ".join(recipe.facts())
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    """Twelve "clips" of noise and some sentences; the voices only hum."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for i in range(12):
+        file = io.BytesIO()
+        soundfile.write(file, rng.normal(0, 0.1, 16_000 + 800 * i).astype(np.float32), 16_000, format="FLAC")
+        rows.append(file.getvalue())
+    pq.write_table(pa.table({"audio": rows, "text": [f"The old fox, {word}!" for word in _WORDS[:12]]}),
+                   tmp_path / "ljspeech-42min.parquet")
+    (tmp_path / "ljspeech-transcripts.txt").write_text("\n".join(" ".join(_WORDS[i:]) for i in range(10)))
+    return tmp_path
+
+
+def test_wav2vec2_trains_and_opens_again(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def hum(_: Any, text: str) -> np.ndarray:
+        return (0.1 * np.sin(np.arange(1600 * len(text.split()) + 4000) / 20)).astype(np.float32)
+
+    for name, value in (("SYNTHETIC", 30), ("speak", hum)):
+        monkeypatch.setattr(f"ftkit.pretraining.wav2vec2_mini.{name}", value)
+    monkeypatch.setattr(Wav2Vec2Mini, "batch_seconds", 4.0)
+    assert make("wav2vec2-mini", clips, clips / "out", steps=3, bar=False)
+    assert "cer" in (clips / "out" / "README.md").read_text()
+    from transformers import AutoFeatureExtractor, AutoModelForCTC, AutoTokenizer
+
+    net, tokenizer, extractor = (auto.from_pretrained(clips / "out")
+                                 for auto in (AutoModelForCTC, AutoTokenizer, AutoFeatureExtractor))
+    sound = np.random.default_rng(1).normal(0, 0.1, 16_000).astype(np.float32)
+    inputs = extractor(sound, sampling_rate=16_000, return_tensors="pt")
+    ours, _ = collate([(sound, "a")])
+    assert torch.allclose(inputs["input_values"], ours["input_values"], atol=1e-4)
+    with torch.no_grad():
+        assert net.eval()(**inputs).logits.shape[-1] == len(tokenizer) == len(VOCABULARY)
+    row = [VOCABULARY[letter] for letter in "aa|bb"] + [0, VOCABULARY["b"]]
+    assert tokenizer.decode(row) == greedy(row) == "a bb"
 
 
 @pytest.mark.parametrize("name", RECIPES)
