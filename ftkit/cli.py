@@ -64,8 +64,6 @@ def _run(words: list[str]) -> int:
     if not args.command:
         parser.print_help()
         return 0
-    # Threads that wait asleep: where cores are shared, threads that spin made a step four to fifteen times slower.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when torch is imported
     module = "listing" if args.command == "list" else args.command
     return import_module(f"ftkit.commands.{module}").run(args)
 

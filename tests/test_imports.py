@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -158,3 +159,13 @@ def test_everything_public_can_be_had_by_name() -> None:
 def test_a_misspelt_public_name_gets_a_guess() -> None:
     with pytest.raises(AttributeError, match=r"Did you mean 'ftkit\.load_backbone'"):
         _ = ftkit.load_backbon
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "10000"), ({"GOMP_SPINCOUNT": "7"}, "7"),
+                                                 ({"OMP_WAIT_POLICY": "ACTIVE"}, "None")])
+def test_threads_spin_briefly_unless_the_user_says_otherwise(given: dict[str, str], expected: str) -> None:
+    """Long spinning makes a run eight times slower when another program uses a core."""
+    clean = {name: value for name, value in os.environ.items() if name not in ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")}
+    code = "import ftkit, os; print(os.environ.get('GOMP_SPINCOUNT'))"
+    run = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == expected

@@ -28,27 +28,37 @@ def test_there_are_lessons() -> None:
     assert len(LESSONS) >= 2
 
 
-def test_the_kernel_has_no_network() -> None:
+def test_the_kernel_has_no_network(tmp_path: Path) -> None:
     """The block that the lessons run under does refuse a connection (to an address that exists nowhere)."""
     code = "import socket; socket.create_connection(('192.0.2.1', 443), 5)"
-    run = subprocess.run([sys.executable, "-c", code], env=offline(), capture_output=True, text=True, timeout=60)
+    tried = tmp_path / "tried.txt"
+    run = subprocess.run([sys.executable, "-c", code], env=offline(tried), capture_output=True, text=True, timeout=60)
     assert "this test has no network" in run.stderr
+    assert "192.0.2.1" in tried.read_text()
 
 
-def offline() -> dict[str, str]:
+def offline(tried: Path) -> dict[str, str]:
+    """A student's environment, but without a network; every attempt to reach one is written into `tried`.
+
+    HF_HUB_OFFLINE is taken out: with it, a lesson that asks the hub would not be found out.
+    """
     paths = [str(ROOT / "tests" / "netblock"), os.environ.get("PYTHONPATH", "")]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "HF_HUB_OFFLINE": "1"}
+    own = {name: value for name, value in os.environ.items() if name != "HF_HUB_OFFLINE"}
+    return {**own, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "NETBLOCK_LOG": str(tried)}
 
 
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
-def test_lesson_runs(lesson: Path) -> None:
-    """Every cell of a fresh kernel gives no error, within the time that nbval grants a cell."""
+def test_lesson_runs(lesson: Path, tmp_path: Path) -> None:
+    """Every cell of a fresh kernel gives no error, within the time that nbval grants a cell, and none asks the network.
+    """
+    tried = tmp_path / "tried.txt"
     command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-cell-timeout=300", "-p",
                "no:cacheprovider", "-o", "addopts=", str(lesson)]
-    run = subprocess.run(command, env=offline(), cwd=ROOT, capture_output=True, text=True, timeout=880)
+    run = subprocess.run(command, env=offline(tried), cwd=ROOT, capture_output=True, text=True, timeout=880)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert re.search(r"\d+ passed", run.stdout)
+    assert not tried.exists(), tried.read_text()
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
