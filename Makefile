@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: lab demo test style notebooks bench clean
+.PHONY: lab demo test style notebooks bench transfer clean
 
 lab: $(READY)            ## open JupyterLab on the first lesson
 	$(BIN)/ftkit lab
@@ -25,6 +25,9 @@ notebooks: $(READY)      ## run all lessons anew and strip timestamps, widget st
 bench: $(READY)          ## against a hand-written loop, the Hugging Face Trainer and Lightning
 	$(BIN)/python -m pip install --quiet "lightning>=2.5"
 	$(BIN)/python tests/benchmarks/run.py
+
+transfer: $(READY)       ## what pretraining buys: from scratch, probe, fine-tuned; writes it into the README
+	$(BIN)/python tests/benchmarks/transfer.py --write
 
 clean:                   ## remove the environment (about 6 GB)
 	rm -rf $(VENV)

@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,8 @@ def run(args: argparse.Namespace) -> int:
     if not path.exists():
         raise DataError(f"The lesson {path} is not there. Install ftkit again.")
     command = [sys.executable, "-m", "jupyterlab", str(path), *(["--no-browser"] if args.no_browser else [])]
+    if getattr(os, "geteuid", lambda: 1)() == 0:  # in a container one is root, and Jupyter would refuse
+        command.append("--allow-root")
     print(f"Opening {path}. Ctrl-C ends it.", file=sys.stderr)
     server = subprocess.Popen(command)
     while True:

@@ -142,8 +142,9 @@ class Run:
 
     def facts(self) -> dict[str, Any]:
         """What the card says of the run."""
+        cores = torch.get_num_threads()
         machine = torch.cuda.get_device_name() if self.recipe.device.type == "cuda" else \
-            f"{torch.get_num_threads()} CPU cores, {self.precision}"
+            f"{cores} CPU core{'s' * (cores > 1)}, {self.precision}"
         return {"steps": self.step, "minutes": round(self.seconds / 60, 1), "machine": machine,
                 **{key: value for key, value in (self.rows[-1] if self.rows else {}).items()
                    if key not in ("step", "seconds")}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -77,6 +78,15 @@ def test_lab_opens_the_first_lesson(ftkit: Run, started: list[list[str]]) -> Non
     assert command[:3] == [sys.executable, "-m", "jupyterlab"]
     assert command[3].endswith("00_start_here.ipynb")
     assert Path(command[3]).is_file()
+
+
+@pytest.mark.parametrize(("user", "allowed"), [(0, True), (1000, False)])
+def test_lab_opens_in_a_container_too(ftkit: Run, started: list[list[str]], monkeypatch: pytest.MonkeyPatch,
+                                      user: int, allowed: bool) -> None:
+    """There one is root, and JupyterLab refuses root unless it is told."""
+    monkeypatch.setattr(os, "geteuid", lambda: user, raising=False)
+    assert ftkit("lab").code == 0
+    assert ("--allow-root" in started[0]) is allowed
 
 
 def test_lab_opens_what_is_named(ftkit: Run, started: list[list[str]], tmp_path: Path) -> None:
