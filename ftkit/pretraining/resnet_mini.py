@@ -10,12 +10,12 @@ from ftkit.pretraining.images import CLASSES, ImageRecipe
 
 
 class ResNetMini(ImageRecipe):
-    """The residual network of He et al. 2016 with 10 layers with weights, 4.9 million parameters."""
+    """The residual network of He et al. 2016 with 10 layers with weights, 5.0 million parameters."""
 
     name = "resnet-mini"
     about = "torchvision's ResNet with BasicBlock [1, 1, 1, 1], input 64x64, pretrained on photos of 200 classes."
-    weaknesses = ("Photos of 64x64 pixels: small things and writing are lost. 200 classes, a third of them animals: "
-                  "drawings, medical or satellite pictures are far from what it knows.")
+    weaknesses = ("Photos of 64x64 pixels: small things and writing are lost. 200 classes, nearly a third of them "
+                  "animals: drawings, medical or satellite pictures are far from what it knows.")
     epochs = 30
     own_steps = epochs * (ImageRecipe.photos // ImageRecipe.batch_size)
     lr = 0.2
