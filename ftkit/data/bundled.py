@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ftkit.bundle import bundled_root
@@ -20,13 +20,17 @@ from ftkit.errors import DataError
 
 @dataclass(frozen=True)
 class Bundled:
-    """One bundled data set: name, file (for sounds: folder) below `bundled_root()`, default label, description."""
+    """One bundled data set: name, file (for sounds: folder) below `bundled_root()`, default label, description.
+
+    `options` are the task's: a road sign in a mirror is another sign, or none.
+    """
 
     name: str
     file: str
     label: str
     description: str
     modality: str = "text"
+    options: dict[str, Any] = field(default_factory=dict, hash=False)
 
 
 BUNDLED = {spec.name: spec for spec in (
@@ -34,7 +38,7 @@ BUNDLED = {spec.name: spec for spec in (
             "Short English reviews; label=\"topic\" sorts them by what they are about"),
     Bundled("signs", "signs/signs.parquet", "label",
             "Drawn road signs, 64x64 pixels, in every weather; label=\"condition\" names the weather",
-            "image"),
+            "image", {"mirror": False}),
     Bundled("commands", "commands", "label", "16 words spoken by 48 synthetic voices, one second each", "audio"),
 )}
 DIGITS = "digits"
@@ -68,7 +72,9 @@ def read_bundled(name: str, report: DataReport, wanted: Wanted) -> Source:
             raise DataError(f"'{name}' has no columns: leave text= and label= out.")
         return read_sounds(bundled_root() / spec.file, name)
     wanted = replace(wanted, label=wanted.label or spec.label, modality=spec.modality)
-    return from_tables(name, {"all": _table(spec, report)}, report, wanted)
+    source = from_tables(name, {"all": _table(spec, report)}, report, wanted)
+    source.options |= spec.options
+    return source
 
 
 def near_bundled(name: str) -> bool:
@@ -100,4 +106,4 @@ def _read_digits() -> Source:
     found = Examples()
     for i, (picture, digit) in enumerate(zip(pictures, raw.target, strict=True)):
         found.append(np.repeat(picture[:, :, None], 3, axis=2), str(digit), f"digits {i}", (8, 8))
-    return Source(DIGITS, "image", {"all": found})
+    return Source(DIGITS, "image", {"all": found}, options={"mirror": False})

@@ -83,6 +83,7 @@ class Source:
         parts: Examples by split; the key "all" if there are no splits to honour.
         label_order: Class names in the order that the source fixes, such as a ClassLabel; empty if it fixes none.
         columns: The input's and the label's column, so that `test=` is read by the same ones; None without columns.
+        options: What the task must know of these data beside their labels.
     """
 
     name: str
@@ -90,3 +91,4 @@ class Source:
     parts: dict[str, Examples]
     label_order: list[str] = field(default_factory=list)
     columns: tuple[str, str] | None = None
+    options: dict[str, Any] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ftkit.data.checks import add_keys, check_duplicates, check_leaks
@@ -140,7 +141,7 @@ def _task(
     if name is None:
         report.notes.append(f"ftkit has no {found.modality} task yet: data.task is None")
         return None
-    return make_task(name, labels, multilabel)
+    return replace(make_task(name, labels, multilabel), **found.options)
 
 
 def _tasks() -> dict[str, type[Task]]:

@@ -1,8 +1,8 @@
-"""bert-mini: MiniLM with half of its layers and a quarter of its words, taught by the whole of MiniLM.
+"""bert-mini: MiniLM with four of its six layers and a fifth of its words, taught by the whole of MiniLM.
 
 Three ideas make a small network good that would be poor if it began from nothing:
 
-1. It begins as a copy. Three of the teacher's six layers and the word vectors that it keeps are taken over.
+1. It begins as a copy. Four of the teacher's six layers and the word vectors that it keeps are taken over.
 2. Its vocabulary is cut. Half of MiniLM's 22.7 million numbers are vectors of words, most of them rare. Rare words are
    spelt in pieces instead: "harpoon" becomes "harp ##oon".
 3. It is distilled (Hinton et al. 2015; Jiao et al. 2020): for ordinary sentences it learns to give each *word* the
@@ -33,9 +33,10 @@ from ftkit.pretraining.recipe import Recipe, decayed, half
 from ftkit.pretraining.texts import fetch_gutenberg, read_paragraphs, sentences
 from ftkit.training.batches import epoch_batches
 
-VOCABULARY = 8_000
-LAYERS = (0, 2, 4)  # of the teacher's six: what the student's three begin as
-MATCHED = (2, 4, 6)  # the teacher's layers whose output the student's three learn to give
+VOCABULARY = 6_500
+LAYERS = (0, 1, 3, 4)  # of the teacher's six: what the student's four begin as
+MATCHED = (1, 3, 4, 6)  # after how many of the teacher's layers stands what each of the four learns to give
+WEIGHTS = (0.1, 0.1, 0.2, 0.5)  # of these four in the loss: the last one is what is used
 POSITIONS = 256
 POOLED_SCALE = 8.0  # a sentence vector has length 1: its 384 numbers become 0.4 large, which suits a tanh
 TEACHER = "minilm"
@@ -44,15 +45,15 @@ HELD_OUT = 512  # sentences
 
 
 class BertMini(Recipe):
-    """A BertModel of 3 layers, 384 wide, 8,000 WordPieces: 8.6 million parameters."""
+    """A BertModel of 4 layers, 384 wide, 6,500 WordPieces: 9.8 million parameters."""
 
     name = "bert-mini"
-    about = "Three layers and 8,000 WordPieces of MiniLM, distilled from the whole of it."
+    about = "Four layers and 6,500 WordPieces of MiniLM, distilled from the whole of it."
     data_about = "Sentences of English books, in the public domain in the US. Teacher: all-MiniLM-L6-v2 (Apache-2.0)."
     weaknesses = ("English, lower case. At most 256 WordPieces. Rare and technical words are spelt in pieces, which it "
                   "understands less well than MiniLM does. It was distilled on old books: slang and new words come "
                   "from the teacher's vectors alone.")
-    own_steps = 1_800
+    own_steps = 2_400
     batch_size = 96
     lr = 4e-4
 
@@ -72,6 +73,7 @@ class BertMini(Recipe):
             self.teacher = AutoModel.from_pretrained(opened.path, use_safetensors=True, dtype=torch.float32)
             self.teacher_tokenizer = AutoTokenizer.from_pretrained(opened.path)
         self.teacher.eval().requires_grad_(False).to(self.device)
+        self.teacher.set_attn_implementation(self.attention)
         kept = work / "vocabulary.json"
         if not kept.is_file():
             pieces = choose_pieces(self.teacher_tokenizer, [found[i] for i in order[:400_000]])
@@ -98,11 +100,17 @@ class BertMini(Recipe):
             else:
                 target[name] = source[name].cpu()[: tensor.shape[0]] if tensor.dim() else source[name]
         net.load_state_dict({name: tensor.clone() for name, tensor in target.items()}, strict=False)
+        net.set_attn_implementation(self.attention)
         return net
 
-    def optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
+    @property
+    def attention(self) -> str:
+        """On a CPU, sentences of 30 pieces are faster with plain matrix products: 1.6 instead of 2.0 seconds a step."""
+        return "eager" if self.device.type == "cpu" else "sdpa"
+
+    def optimizers(self, net: nn.Module) -> list[torch.optim.Optimizer]:
         """AdamW."""
-        return torch.optim.AdamW(decayed(net, 0.01), lr=self.lr, fused=True)
+        return [torch.optim.AdamW(decayed(net, 0.01), lr=self.lr, fused=True)]
 
     def loss(self, net: nn.Module, step: int) -> Tensor:
         """How far the student's vectors of words and sentences are from the teacher's."""
@@ -121,7 +129,7 @@ class BertMini(Recipe):
         have, have_words, pooled = self._states(net, self.tokenizer, texts)
         common = sorted(set(want_words) & set(have_words))  # a long text can lose its last words to one of the two
         loss = torch.zeros((), device=self.device)
-        for number, (layer, weight) in enumerate(zip(MATCHED, (0.2, 0.2, 0.5), strict=True), 1):
+        for number, (layer, weight) in enumerate(zip(MATCHED, WEIGHTS, strict=True), 1):
             goal = word_means(want[layer], want_words, common)
             mine = word_means(have[number], have_words, common)
             loss = loss + weight * F.mse_loss(mine, goal) / goal.var()

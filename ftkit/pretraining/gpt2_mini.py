@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from ftkit.backbones.quiet import quiet_transformers
 from ftkit.pretraining.kneser_ney import KneserNey
-from ftkit.pretraining.recipe import Recipe, decayed, half
+from ftkit.pretraining.recipe import Recipe, half
 from ftkit.pretraining.texts import fetch_gutenberg, read_paragraphs
 
 VOCABULARY = 4_096
@@ -60,12 +60,21 @@ class GPT2Mini(Recipe):
 
         end = self.tokenizer.eos_token_id
         return GPT2LMHeadModel(GPT2Config(
-            vocab_size=len(self.tokenizer), n_positions=2 * CONTEXT, n_embd=256, n_layer=6, n_head=8, resid_pdrop=0.0,
-            embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=end, eos_token_id=end))
+            vocab_size=len(self.tokenizer), n_positions=2 * CONTEXT, n_embd=256, n_layer=6, n_head=4, resid_pdrop=0.0,
+            embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=end, eos_token_id=end,
+            activation_function="gelu_pytorch_tanh"))  # GPT-2's own "gelu_new", in one operation instead of eight
 
-    def optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
-        """AdamW."""
-        return torch.optim.AdamW(decayed(net, 0.1), lr=self.lr, betas=(0.9, 0.95), fused=True)
+    def optimizers(self, net: nn.Module) -> list[torch.optim.Optimizer]:
+        """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for the embeddings and the vectors.
+
+        Muon makes all directions of a matrix's step equally long, so that rare ones are learnt too. It costs about a
+        tenth of a step's time. Embeddings are looked up row by row: for them AdamW is right.
+        """
+        blocks = net.get_submodule("transformer.h")
+        matrices = [p for p in blocks.parameters() if p.dim() == 2]
+        others = [p for p in net.parameters() if all(p is not matrix for matrix in matrices)]
+        return [torch.optim.Muon(matrices, lr=self.lr, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+                torch.optim.AdamW(others, lr=self.lr, betas=(0.9, 0.95), weight_decay=0.0, fused=True)]
 
     def loss(self, net: nn.Module, step: int) -> Tensor:
         """Cross-entropy of the next token, over 16 stretches from anywhere in the books."""

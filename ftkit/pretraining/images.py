@@ -58,9 +58,9 @@ class ImageRecipe(Recipe):
         self.images, self.labels, self.classes = read_photos(self.data / TRAIN, work)
         self.valid_images, self.valid_labels, _ = read_photos(self.data / VALID, work)
 
-    def optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
+    def optimizers(self, net: nn.Module) -> list[torch.optim.Optimizer]:
         """SGD with Nesterov momentum: for convolutions trained from nothing still the best per second."""
-        return torch.optim.SGD(decayed(net, self.weight_decay), lr=self.lr, momentum=0.9, nesterov=True)
+        return [torch.optim.SGD(decayed(net, self.weight_decay), lr=self.lr, momentum=0.9, nesterov=True)]
 
     def loss(self, net: nn.Module, step: int) -> Tensor:
         """Cross-entropy on random views; sometimes each photo holds a window of another, and the target too."""

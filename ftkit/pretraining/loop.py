@@ -40,8 +40,9 @@ class Run:
         self.recipe, self.work, self.folder = recipe, work, work / "checkpoint"
         torch.manual_seed(recipe.seed)
         self.net = recipe.build().to(recipe.device)
-        self.optimizer = recipe.optimizer(self.net)
-        self.highest = [group["lr"] for group in self.optimizer.param_groups]
+        self.optimizers = recipe.optimizers(self.net)
+        self.groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
+        self.highest = [group["lr"] for group in self.groups]
         wanted = choose_precision("auto", recipe.device)
         self.precision = "bf16" if wanted == "bf16" else "fp32"  # fp16 would need its losses scaled
         self.step, self.seconds, self.rows = 0, 0.0, []  # type: ignore[var-annotated]
@@ -76,7 +77,7 @@ class Run:
 
     def _one_step(self) -> float:
         share = self.recipe.rate(self.step)
-        for group, highest in zip(self.optimizer.param_groups, self.highest, strict=True):
+        for group, highest in zip(self.groups, self.highest, strict=True):
             group["lr"] = share * highest
         torch.manual_seed(self.recipe.seed * 1_000_003 + self.step)  # dropout by seed and step: resuming needs no state
         self.net.train()
@@ -85,13 +86,14 @@ class Run:
         loss.backward()
         value = float(loss.detach())
         if value != value or value in (float("inf"), float("-inf")):
-            self.optimizer.zero_grad(set_to_none=True)
+            self.net.zero_grad(set_to_none=True)
             raise TrainingDiverged(f"The loss became {value} in step {self.step + 1} of {self.recipe.name}. The "
                                    "checkpoint holds the weights before it: try a lower learning rate.")
         if self.recipe.clip:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
-        self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for optimizer in self.optimizers:
+            optimizer.step()
+        self.net.zero_grad(set_to_none=True)
         self.step += 1
         return value
 
@@ -111,14 +113,15 @@ class Run:
         with atomic_folder(self.folder, last=_STATE) as fresh:
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._tensors().items()}
             save_file(tensors, fresh / "weights.safetensors")
-            torch.save({"step": self.step, "state": self.optimizer.state_dict()}, fresh / "optimizer.pt")
+            torch.save({"step": self.step, "states": [optimizer.state_dict() for optimizer in self.optimizers]},
+                       fresh / "optimizers.pt")
             (fresh / _STATE).write_text(json.dumps(state, indent=1), encoding="utf8")
 
     def _load(self) -> None:
         try:
             state = json.loads((self.folder / _STATE).read_text(encoding="utf8"))
             weights = load_file(self.folder / "weights.safetensors")
-            memory = torch.load(self.folder / "optimizer.pt", weights_only=True)
+            memory = torch.load(self.folder / "optimizers.pt", weights_only=True)
         except Exception as error:
             raise WeightsError(f"The checkpoint in {self.folder} is damaged: {error}. Delete the folder to start "
                                "again.") from error
@@ -133,7 +136,10 @@ class Run:
         with torch.no_grad():
             for name, tensor in self._tensors().items():
                 tensor.copy_(weights[name])
-        self.optimizer.load_state_dict(memory["state"])
+        for optimizer, state_of_one in zip(self.optimizers, memory["states"], strict=True):
+            optimizer.load_state_dict(state_of_one)
+        # Loading puts new dictionaries in place of the old groups: look at those from now on.
+        self.groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
 
     def _tensors(self) -> dict[str, torch.Tensor]:

@@ -55,8 +55,8 @@ class Recipe(ABC):
         """The network as training begins."""
 
     @abstractmethod
-    def optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
-        """With the highest learning rate; the loop scales it by `rate`."""
+    def optimizers(self, net: nn.Module) -> list[torch.optim.Optimizer]:
+        """One or more, with their highest learning rates; the loop scales these by `rate`."""
 
     @abstractmethod
     def loss(self, net: nn.Module, step: int) -> Tensor:

@@ -77,9 +77,9 @@ class Wav2Vec2Mini(Recipe):
             mask_feature_length=16, ctc_loss_reduction="mean", ctc_zero_infinity=True, pad_token_id=0,
             bos_token_id=None, eos_token_id=None))
 
-    def optimizer(self, net: nn.Module) -> torch.optim.Optimizer:
+    def optimizers(self, net: nn.Module) -> list[torch.optim.Optimizer]:
         """AdamW."""
-        return torch.optim.AdamW(decayed(net, 0.01), lr=self.lr, betas=(0.9, 0.98), fused=True)
+        return [torch.optim.AdamW(decayed(net, 0.01), lr=self.lr, betas=(0.9, 0.98), fused=True)]
 
     def loss(self, net: nn.Module, step: int) -> Tensor:
         """CTC loss on about a minute of varied sound: all real or all synthetic."""

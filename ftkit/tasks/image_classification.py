@@ -36,10 +36,13 @@ class ImageClassification(Task):
     Args:
         labels: Class names.
         multilabel: Whether a picture may have several labels.
-        augment: Mirror and shift training pictures at random. It turns the feature cache off: every epoch differs.
+        augment: Shift, and where it is allowed mirror, training pictures at random. It turns the feature cache off:
+            every epoch differs.
+        mirror: Whether a picture seen in a mirror keeps its label. A cat does; an arrow to the left and a 3 do not.
     """
 
     augment: bool = False
+    mirror: bool = True
 
     name: ClassVar[str] = "image-classification"
     modality: ClassVar[str] = "image"
@@ -84,7 +87,7 @@ class ImageClassification(Task):
         else:
             images = torch.stack([features[i] for i in indices])
         if self.augment and train:
-            images = mirror_and_shift(images)
+            images = shift(mirror(images) if self.mirror else images)
         return {"pixel_values": processor.normalise(images), "labels": label_tensor(encoded.targets, indices)}
 
     def forward(self, net: nn.Module, batch: Batch) -> Tensor:
@@ -108,12 +111,16 @@ def replace_last_linear(net: nn.Module, n_out: int) -> str:
     return name
 
 
-def mirror_and_shift(images: Tensor) -> Tensor:
-    """Each picture mirrored with probability 1/2 and moved by up to an eighth, edges repeated: (B, 3, S, S) uint8."""
+def mirror(images: Tensor) -> Tensor:
+    """Each picture mirrored with probability 1/2, left to right: (B, 3, S, S)."""
+    flip = torch.rand(len(images)) < 0.5
+    return torch.where(flip.view(-1, 1, 1, 1), images.flip(-1), images)
+
+
+def shift(images: Tensor) -> Tensor:
+    """Each picture moved by up to an eighth in both directions, its edges repeated: (B, 3, S, S) uint8."""
     size = images.shape[-1]
     pad = size // 8
-    flip = torch.rand(len(images)) < 0.5
-    images = torch.where(flip.view(-1, 1, 1, 1), images.flip(-1), images)
     padded = nn.functional.pad(images.float(), (pad,) * 4, mode="replicate").to(torch.uint8)
     moves = torch.randint(0, 2 * pad + 1, (len(images), 2)).tolist()
     return torch.stack([img[:, y : y + size, x : x + size] for img, (y, x) in zip(padded, moves, strict=True)])

@@ -36,7 +36,7 @@ class Settings:
         class_weights: None, "balanced", or one number per class.
         keep_best: Return to the weights of the best epoch by validation accuracy.
         patience: Stop after so many epochs without a better one; None never stops early.
-        augment: Mirror and shift pictures at random.
+        augment: Shift pictures at random, and mirror them where that keeps their meaning.
     """
 
     epochs: int = 3
@@ -124,7 +124,7 @@ def class_weight_list(wanted: str | Sequence[float] | None, model: Model, encode
 
 
 def augmented(task: Task) -> Task:
-    """The same task with random mirroring and shifting; raises UserError for anything but pictures."""
+    """The same task with random shifting and mirroring; raises UserError for anything but pictures."""
     if not hasattr(task, "augment"):
         raise UserError(f"augment=True is for pictures, and the task here is {task.name}.")
     return replace(task, augment=True)  # type: ignore[call-arg]

@@ -86,6 +86,12 @@ def test_the_weather_is_a_label_too() -> None:
         load_data("signs", task="text-classification")
 
 
+def test_a_mirror_changes_what_a_sign_means(signs: Data) -> None:
+    assert signs.task is not None
+    assert signs.task.mirror is False  # type: ignore[attr-defined]
+    assert load_data("digits", limit=40).task.mirror is False  # type: ignore[union-attr]
+
+
 def test_list_data_has_the_row() -> None:
     row = next(row for row in list_data() if row["name"] == "signs")
     assert (row["modality"], row["examples"], len(row["labels"])) == ("image", 2800, 20)

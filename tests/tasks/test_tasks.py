@@ -16,7 +16,7 @@ from ftkit.backbones.preprocess import ImagePreprocess
 from ftkit.errors import DataError, UnknownName
 from ftkit.tasks import TASKS, ImageClassification, TextClassification, image_classification, make_task
 from ftkit.tasks.base import Encoded, Task, example_losses
-from ftkit.tasks.image_classification import LazyImages, mirror_and_shift, replace_last_linear
+from ftkit.tasks.image_classification import LazyImages, mirror, replace_last_linear, shift
 from ftkit.tasks.metrics import classification_metrics
 
 
@@ -169,7 +169,7 @@ def test_augmentation_is_for_training_batches_only() -> None:
 def test_mirror_and_shift() -> None:
     torch.manual_seed(0)
     images = torch.arange(64 * 3 * 16 * 16).view(64, 3, 16, 16).remainder(251).to(torch.uint8)
-    moved = mirror_and_shift(images)
+    moved = shift(mirror(images))
     assert moved.dtype == torch.uint8
     assert moved.shape == images.shape
     padded = nn.functional.pad(images.float(), (2,) * 4, mode="replicate").to(torch.uint8)
@@ -181,6 +181,19 @@ def test_mirror_and_shift() -> None:
         assert len(places) == 1, "each picture is one of 2 x 25 pictures"
         kinds.add(places[0])
     assert len(kinds) > 25
+
+
+def test_what_changes_its_meaning_in_a_mirror_is_only_shifted() -> None:
+    """An arrow to the left is no arrow to the right: a picture that is dark on its left stays so."""
+    images = torch.full((64, 3, 16, 16), 200, dtype=torch.uint8)
+    images[..., :8] = 0
+    data = Encoded(images, [0] * 64, np.ones(64, dtype=int))
+    for allowed in (False, True):
+        task = ImageClassification(("left", "right"), augment=True, mirror=allowed)
+        torch.manual_seed(0)
+        seen = task.collate(data, range(64), ImagePreprocess(16, 16), train=True)["pixel_values"]
+        dark_on_the_left = seen[..., 0].mean((1, 2)) < seen[..., -1].mean((1, 2))
+        assert bool(dark_on_the_left.all()) is not allowed
 
 
 @pytest.mark.parametrize(("family", "name"), [("resnet18", "fc"), ("vgg11", "classifier.6")])
