@@ -24,7 +24,7 @@ _WHERE = {
     "History": "training", "audit": "report", "LayerMap": "layers", "Group": "layers",
 }
 _MODULES = ("backbones", "data", "errors", "layers", "lessons", "machine", "report", "strategies", "tasks", "training",
-            "viz")
+            "viz", "widgets")
 
 __all__ = [*_WHERE, *_MODULES, "__version__"]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 # A path of this machine, in any output: home, temporary and working folders.
 _PATHS = re.compile(r"(?:/(?:home|root|Users|tmp|var|work|private|workspace)/|[A-Z]:\\)[\w.\-/\\+]*")
+_PANEL = re.compile(r"ftkit-static-[0-9a-f]{12}")  # the name that ties a panel to its static form; new in each run
 
 
 def execute(file: Path, timeout: int = 300) -> float:
@@ -54,7 +55,7 @@ def clean(notebook: Any) -> None:
 def _clean_output(out: Any) -> Any:
     data = out.get("data", {})
     if "application/vnd.jupyter.widget-view+json" in data:
-        return None  # a progress bar: it has no meaning without its kernel
+        return None  # a live panel: it has no meaning without its kernel, and its static form stands beside it
     if out.output_type == "stream":
         if out.name == "stderr":
             return None  # bars of tqdm; warnings are for the person who runs the lesson
@@ -62,7 +63,7 @@ def _clean_output(out: Any) -> Any:
         return out
     for kind in ("text/plain", "text/html"):
         if kind in data:
-            data[kind] = _PATHS.sub("…", data[kind])
+            data[kind] = _PANEL.sub("ftkit-static-only", _PATHS.sub("…", data[kind]))
     out.get("metadata", {}).clear()
     return out
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -72,17 +73,18 @@ def audit(model: Model, history: History, optimizer: torch.optim.Optimizer | Non
     parameters = dict(model.net.named_parameters())
     for group in model.layers:
         names = group.parameters
-        norms = _moved_norms(model.net, group.modules, moved)
+        norms = moved_norms(model.net, group.modules, moved)
         rows.append({
             "group": group.name, "parameters": _count(model, names),
             "planned": _count(model, [n for n in names if n in planned]),
             "requires_grad": _count(model, [n for n in names if parameters[n].requires_grad]),
             "in_optimizer": None if held is None else _count(model, [n for n in names if id(parameters[n]) in held]),
             "moved": _count(model, [n for n in names if moved[n]]),
-            "drift": _drift([distances[n] for n in names if n in distances]), "norm_drift": len(norms)})
-        warnings += _contradictions(group.name, names, planned, moved, parameters, held)
+            "drift": ratio([distances[n] for n in names if n in distances]), "norm_drift": len(norms)})
+        found = contradictions(names, planned, moved, parameters, held)
         if norms and not any(n in planned for n in names):
-            warnings.append(f"{group.name}: frozen, but the running statistics of {norms[0]} moved.")
+            found.append(statistics_moved(norms))
+        warnings += [f"{group.name}: {words}" for words in found]
     return Audit(rows, warnings)
 
 
@@ -90,14 +92,24 @@ def _count(model: Model, names: Any) -> int:
     return sum(model.layers.sizes[name] for name in names)
 
 
-def _drift(distances: list[tuple[float, float]]) -> float:
+def ratio(distances: Iterable[tuple[float, float]]) -> float:
     """|w - w0| / |w0| of several tensors taken as one vector; 0 if none of them may train."""
-    moved, start = (math.sqrt(sum(pair[i] ** 2 for pair in distances)) for i in (0, 1))
+    pairs = list(distances)
+    moved, start = (math.sqrt(sum(pair[i] ** 2 for pair in pairs)) for i in (0, 1))
     return moved / start if start else moved
 
 
-def _contradictions(group: str, names: tuple[str, ...], planned: set[str], moved: dict[str, bool],
-                    parameters: dict[str, nn.Parameter], held: set[int] | None) -> list[str]:
+def contradictions(names: Sequence[str], planned: set[str], moved: Mapping[str, bool],
+                   parameters: Mapping[str, nn.Parameter], held: set[int] | None) -> list[str]:
+    """What is wrong with the parameters of a group, in words.
+
+    Args:
+        names: Of the group's parameters.
+        planned: Those that are to train.
+        moved: For each name whether it has changed.
+        parameters: Of the network.
+        held: The ids of those that the optimizer holds; None if that is not known.
+    """
     found = []
     for title, wrong in (
         ("moved while frozen", [n for n in names if moved[n] and n not in planned]),
@@ -109,12 +121,21 @@ def _contradictions(group: str, names: tuple[str, ...], planned: set[str], moved
     ):
         if wrong:
             more = f" and {len(wrong) - 1} more" if len(wrong) > 1 else ""
-            found.append(f"{group}: {wrong[0]}{more} {title}.")
+            found.append(f"{wrong[0]}{more} {title}.")
     return found
 
 
-def _moved_norms(net: nn.Module, modules: tuple[str, ...], moved: dict[str, bool]) -> list[str]:
-    """BatchNorm layers of a group whose running mean or variance has changed."""
+def statistics_moved(norms: Sequence[str]) -> str:
+    """The warning for BatchNorm layers of a frozen group that went on averaging what they see."""
+    return f"frozen, but the running statistics of {norms[0]} moved."
+
+
+def batch_norms(net: nn.Module, modules: Sequence[str]) -> list[str]:
+    """The BatchNorm layers of a group."""
     norms = [name for name, module in net.named_modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    inside = [n for n in norms if any(n == path or n.startswith(f"{path}.") for path in modules)]
-    return [n for n in inside if moved.get(f"{n}.running_mean") or moved.get(f"{n}.running_var")]
+    return [n for n in norms if any(n == path or n.startswith(f"{path}.") for path in modules)]
+
+
+def moved_norms(net: nn.Module, modules: Sequence[str], moved: Mapping[str, bool]) -> list[str]:
+    """BatchNorm layers of a group whose running mean or variance has changed."""
+    return [n for n in batch_norms(net, modules) if moved.get(f"{n}.running_mean") or moved.get(f"{n}.running_var")]

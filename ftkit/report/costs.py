@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -82,7 +82,7 @@ def cost(model: Model, split: Any, strategy: str | Strategy = "full", *, epoch: 
     plan = chosen.plan(model.layers, epoch)
     sizes = model.layers.sizes
     trainable = sum(sizes[name] for name, scale in plan.items() if scale > 0)
-    with _borrowed(model):
+    with borrowed(model):
         optimizer = make_optimizer("adamw", model.net, 0.0)
         apply_plan(model.net, model.layers, plan, optimizer)
         activations = saved_bytes(model.net, model.task, batch)
@@ -91,13 +91,7 @@ def cost(model: Model, split: Any, strategy: str | Strategy = "full", *, epoch: 
         with FlopCounterMode(display=False) as backward:
             loss.backward()
         gradients = sum(p.grad.nbytes for p in model.net.parameters() if p.grad is not None)
-        seconds = []
-        for _ in range(2):  # rate 0: a step fills the optimizer's memory and moves nothing
-            start = time.perf_counter()
-            model.task.loss(model.net, batch).total.backward()
-            optimizer.step()
-            seconds.append(time.perf_counter() - start)
-            optimizer.zero_grad()
+        seconds = [step_seconds(lambda: model.task.loss(model.net, batch).total, optimizer) for _ in range(2)]
         memory = sum(t.nbytes for state in optimizer.state.values() for t in state.values()
                      if isinstance(t, torch.Tensor))
     return Cost(strategy if isinstance(strategy, str) else repr(strategy), sum(sizes.values()), trainable,
@@ -105,8 +99,26 @@ def cost(model: Model, split: Any, strategy: str | Strategy = "full", *, epoch: 
                 len(batch["labels"]))
 
 
+def step_seconds(loss: Callable[[], torch.Tensor], optimizer: torch.optim.Optimizer) -> float:
+    """How long forward, backward and the optimizer's step take; no weight moves.
+
+    The optimizer's rate must be 0. Its step then multiplies the gradient by 0, which is 0 only if the gradient is a
+    number: one broken example would turn every weight into NaN. So it steps with gradients of 0, in the same time.
+    """
+    start = time.perf_counter()
+    loss().backward()
+    passed = time.perf_counter() - start
+    gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+    torch._foreach_zero_(gradients)
+    start = time.perf_counter()
+    optimizer.step()
+    passed += time.perf_counter() - start
+    optimizer.zero_grad()
+    return passed
+
+
 @contextlib.contextmanager
-def _borrowed(model: Model) -> Iterator[None]:
+def borrowed(model: Model) -> Iterator[None]:
     """Put back requires_grad, gradients, modes, buffers and the random state, whatever happens inside."""
     net = model.net
     wants = {p: (p.requires_grad, p.grad) for p in net.parameters()}

@@ -26,10 +26,11 @@ __all__ = ["STRATEGIES", "BatchNormOnly", "BitFit", "Custom", "Discriminative", 
            "LinearProbe", "Plan", "Strategy", "make_strategy", "scale_groups", "thawed"]
 
 
-def make_strategy(text: str | Strategy) -> Strategy:
+def make_strategy(text: Any) -> Strategy:
     """A strategy from its written form: "probe", "last_k:k=2", "gradual:every=2,decay=cosine", "custom:head=1,stem=0".
 
-    In `custom`, a block is written with an underscore: "block_5=0.1".
+    A Strategy, its class, and an object that has one as `strategy` are taken as they are. In `custom`, a block is
+    written with an underscore: "block_5=0.1".
 
     Raises:
         UnknownName: No such strategy or option; the nearest one is named.
@@ -37,6 +38,9 @@ def make_strategy(text: str | Strategy) -> Strategy:
     """
     if isinstance(text, Strategy):
         return text
+    edited = getattr(text, "strategy", None)
+    if isinstance(edited, Strategy):  # an editor of plans, such as ftkit.widgets.freeze_map
+        return edited
     if isinstance(text, type) and issubclass(text, Strategy) and text is not Custom:
         return text()
     if not isinstance(text, str):

@@ -61,11 +61,12 @@ def scale_groups(layers: LayerMap, scales: Mapping[str, float]) -> Plan:
         UserError: A scale that is negative or not a number.
     """
     plan = dict.fromkeys(layers.parameters, 0.0)
+    groups = {group.name: group for group in layers}
     for name, scale in scales.items():
         if not isinstance(scale, (int, float)) or not 0 <= scale < math.inf:
             raise UserError(f"The learning-rate scale of '{name}' must be a number of at least 0, not {scale!r}.")
-        if name in layers.names:
-            plan.update(dict.fromkeys(layers[name].parameters, float(scale)))
+        if name in groups:
+            plan.update(dict.fromkeys(groups[name].parameters, float(scale)))
         elif name in plan:
             plan[name] = float(scale)
         else:

@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from ftkit.backbones.saving import atomic_folder, disk_errors
 from ftkit.errors import UserError, WeightsError
-from ftkit.training.freezing import optimizer_state, restore_optimizer
+from ftkit.training.freezing import named_in, optimizer_state, restore_optimizer
 
 if TYPE_CHECKING:
     from ftkit.training.session import TrainSession
@@ -25,8 +25,13 @@ _MUST_MATCH = ("backbone", "task", "labels", "data", "strategy", "lr", "batch_si
                "weight_decay", "clip", "class_weights", "epochs", "augment", "precision", "image_size")
 
 
-def save_checkpoint(session: TrainSession, folder: Path) -> Path:
+def save_checkpoint(session: TrainSession, folder: Path, *, whole: bool = True) -> Path:
     """Weights, optimizer, history and place in the epoch. Random numbers need none: they follow seed and step.
+
+    Args:
+        session: Between two steps.
+        folder: Made if need be.
+        whole: False leaves out the weights that have never trained. Only this session can go on from that.
 
     Raises:
         DiskError: The disk is full or the folder cannot be written. The older checkpoint is still whole.
@@ -36,12 +41,14 @@ def save_checkpoint(session: TrainSession, folder: Path) -> Path:
     if not session.best.file.is_file():
         del files["best"]
     pending = session.control.pending
-    state = {"step": session.step_count, "epoch": session.epoch, "position": session.position, "files": files,
-             "override": pending[-1] if pending else session.override, "trained": sorted(session.history.start.planned),
+    untouched = set(session.layers.sizes) - set(session.history.start.names if session.step_count else ())
+    state = {"whole": whole, "step": session.step_count, "epoch": session.epoch, "position": session.position,
+             "files": files, "override": pending[-1] if pending else session.override,
+             "trained": sorted(session.history.start.planned),
              "history": _plain_history(session) | {"checkpoint": str(folder)}}
     with atomic_folder(folder, last=STATE) as fresh:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(session).items()},
-                  fresh / files["weights"])
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(session).items()
+                   if whole or name not in untouched}, fresh / files["weights"])
         extra = session.scaler.state_dict() if session.scaler else {}
         torch.save({"optimizer": optimizer_state(session.optimizer, session.net), "scaler": extra},
                    fresh / files["optimizer"])
@@ -52,12 +59,13 @@ def save_checkpoint(session: TrainSession, folder: Path) -> Path:
         for file in folder.glob(f"{part}-*.{kind}"):
             if file.name != files.get(part):
                 file.unlink(missing_ok=True)
-    session.history.checkpoint = str(folder)
+    if whole:
+        session.history.checkpoint = str(folder)
     return folder
 
 
 def load_checkpoint(session: TrainSession, folder: Path) -> None:
-    """Bring a fresh session to where the checkpoint was.
+    """Bring a session to where the checkpoint was: a fresh one, or the same one at another step.
 
     Raises:
         UserError: There is no checkpoint, or it is of another run: each setting that differs is named.
@@ -76,8 +84,14 @@ def load_checkpoint(session: TrainSession, folder: Path) -> None:
                            "Start again without resuming.") from error
     _check_same_run(session.history.config, config, folder)
     tensors = _tensors(session)
+    if not state.get("whole", True):
+        weights = session.history.start.values(set(session.history.start.names) - set(weights)) | weights
+        tensors = {name: tensors[name] for name in weights}
     if {name: t.shape for name, t in tensors.items()} != {name: t.shape for name, t in weights.items()}:
         raise WeightsError(f"The checkpoint in {folder} is of another network.")
+    session.control.pending.clear()
+    session.optimizer.state.clear()
+    session.history.start.planned = set(state["trained"])  # not what a later part of this session trained
     session._will_train(set(state["trained"]))  # before the weights come: the audit compares with those before training
     session.features.drop()
     with torch.no_grad():
@@ -85,7 +99,7 @@ def load_checkpoint(session: TrainSession, folder: Path) -> None:
             tensor.copy_(weights[name])
     session.step_count, session.epoch, session.position = state["step"], state["epoch"], state["position"]
     session.override = state["override"]
-    session._will_train({name for name, scale in (session.override or {}).items() if scale > 0})
+    session._will_train(named_in(session.override))
     _restore_history(session, state["history"])
     _restore_plan(session)
     restore_optimizer(session.optimizer, session.net, memory["optimizer"])
@@ -94,6 +108,8 @@ def load_checkpoint(session: TrainSession, folder: Path) -> None:
     if "best" in files:
         with disk_errors(session.best.folder):
             shutil.copyfile(folder / files["best"], session.best.file)
+    else:
+        session.best.file.unlink(missing_ok=True)
 
 
 def _tensors(session: TrainSession) -> dict[str, torch.Tensor]:
@@ -124,8 +140,7 @@ def _restore_plan(session: TrainSession) -> None:
     """Apply the plan of the epoch that the checkpoint is in, before the optimizer gets its memory back."""
     if session.done:
         return
-    plan = session.plans[session.epoch] if session.override is None else session.override
-    session._set_plan(plan)
+    session._set_plan(session.plan_of(session.epoch))
     if session.position:  # in mid-epoch: the same batches again, from where it stopped
         at = session.position
         session._begin_epoch()

@@ -21,15 +21,17 @@ class Control:
     """The switches of a session; safe to use from any thread.
 
     Attributes:
-        pending: Plans to apply at the next step boundary.
+        pending: Plans to apply at the next step boundary: the last one counts.
         stopped: "" or why the run was ended: "stopped", "interrupted".
         out: Folder for checkpoints, or None.
+        saves: Whether a stop leaves a checkpoint on disk.
     """
 
     def __init__(self) -> None:
-        self.pending: deque[Plan | None] = deque()
+        self.pending: deque[Plan | list[Plan] | None] = deque()
         self.stopped = ""
         self.out: Path | None = None
+        self.saves = True
         self._going = threading.Event()
         self._going.set()
 

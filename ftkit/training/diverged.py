@@ -25,9 +25,7 @@ def check_finite(loss: float, session: TrainSession, micro: list[list[int]]) -> 
 def _cause(session: TrainSession, micro: list[list[int]]) -> str:
     broken = [i for indices in micro for i in indices if not _inputs_finite(session, i)]
     if broken:
-        spoilt = any(b.is_floating_point() and not torch.isfinite(b).all() for b in session.net.buffers())
-        return (f"Training example {broken[0]} holds NaN or infinite numbers: look at data.train[{broken[0]}]."
-                f"{' Load the backbone anew: its BatchNorm statistics are spoilt.' if spoilt else ''}")
+        return f"Training example {broken[0]} holds NaN or infinite numbers: look at data.train[{broken[0]}]."
     weights = [name for name, p in session.net.named_parameters() if not torch.isfinite(p).all()]
     if weights and session.step_count == 0:
         return f"The weights were broken before training: {weights[0]} holds NaN. Load the backbone anew."

@@ -36,9 +36,7 @@ class FeatureCaches:
     def plan(self) -> None:
         """Keep the cache if the plan still freezes what it holds, else make one if it pays in the epochs to come."""
         s = self.session
-        left = s.settings.epochs - s.epoch
-        coming = s.plans[s.epoch :] if s.override is None else [s.override] * left
-        prefixes = [s.layers.frozen_prefix(plan) for plan in coming]
+        prefixes = [s.layers.frozen_prefix(s.plan_of(epoch)) for epoch in range(s.epoch, s.settings.epochs)]
         if self.cut and self.cut <= prefixes[0]:
             return
         self.drop()

@@ -12,10 +12,11 @@ from ftkit.backbones.saving import atomic_folder
 from ftkit.strategies import Strategy
 from ftkit.training import processes
 from ftkit.training.history import History
+from ftkit.training.progress import showing
 from ftkit.training.session import Observer, TrainSession
 
 
-def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress: bool | None = None,
+def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress: bool | str | None = None,
         out: str | Path | None = None, resume: bool = False, on_step: Observer | None = None,
         on_epoch: Observer | None = None, **settings: Any) -> History:
     """Fine-tune `model` in place, and return what happened.
@@ -23,8 +24,9 @@ def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress:
     Args:
         model: From `load_backbone(name, data.task)`.
         data: From `load_data`.
-        strategy: What trains when: "probe", "last_k:k=2", GradualUnfreeze(every=1), …
-        progress: Show a bar; None shows it on a terminal and in a notebook.
+        strategy: What trains when: "probe", "last_k:k=2", GradualUnfreeze(every=1), a grid of ftkit.widgets.freeze_map.
+        progress: Show how far it is: a panel with curves and a Stop button in a notebook, a bar on a terminal. None
+            shows it there only, True and False always and never; "bar" shows the bar in a notebook too.
         out: A folder: a checkpoint after every epoch, and the model at the end.
         resume: Go on from the checkpoint that an interrupted run left (in `out`, if given).
         on_step: Called with each step's row.
@@ -41,12 +43,8 @@ def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress:
     session.control.out = None if out is None else Path(out)
     if resume:
         session.resume(session.checkpoint_folder)
-    bar = _Bar(session) if _wanted(progress) else None
-    try:
+    with showing(session, progress):
         history = session.run()
-    finally:
-        if bar:
-            bar.close()
     if history.status in ("stopped", "interrupted"):
         if processes.is_main():
             print(f"{history.status.capitalize()} after step {session.step_count} of {session.total_steps}. "
@@ -62,38 +60,3 @@ def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress:
         if own:  # saved: only now is there nothing to go on from; what another, interrupted run left is kept
             shutil.rmtree(session.checkpoint_folder, ignore_errors=True)
     return history
-
-
-def _wanted(progress: bool | None) -> bool:
-    if not processes.is_main():
-        return False
-    return progress if progress is not None else sys.stderr.isatty() or "ipykernel" in sys.modules
-
-
-class _Bar:
-    """A tqdm bar over all steps, with the loss and the last validation accuracy."""
-
-    def __init__(self, session: TrainSession) -> None:
-        from tqdm.auto import tqdm
-
-        self.bar = tqdm(total=session.total_steps, initial=session.step_count, unit="step", leave=False,
-                        desc="training", dynamic_ncols=True)
-        self.then_step, self.then_epoch = session.on_step, session.on_epoch
-        session.on_step, session.on_epoch = self.step, self.epoch
-        self.shown: dict[str, str] = {}
-
-    def step(self, row: dict[str, Any]) -> None:
-        self.shown["loss"] = f"{row['loss']:.3f}"
-        self.bar.set_postfix(self.shown, refresh=False)
-        self.bar.update()
-        if self.then_step:
-            self.then_step(row)
-
-    def epoch(self, row: dict[str, Any]) -> None:
-        if "accuracy" in row:
-            self.shown["valid acc"] = f"{row['accuracy']:.3f}"
-        if self.then_epoch:
-            self.then_epoch(row)
-
-    def close(self) -> None:
-        self.bar.close()

@@ -77,16 +77,51 @@ def set_modes(net: nn.Module, layers: LayerMap, plan: Plan) -> None:
     Inside a group that trains in part, a BatchNorm whose own scale and shift are frozen is put into eval mode too.
     """
     net.train()
+    modules = dict(net.named_modules())
     for group in layers:
         frozen = not any(plan.get(name, 0.0) > 0 for name in group.parameters)
         for path in group.modules:
-            if frozen and path in dict(net.named_modules()):
-                net.get_submodule(path).eval()
-    for path, module in net.named_modules():
+            if frozen and path in modules:
+                modules[path].eval()
+    for path, module in modules.items():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             own = [f"{path}.{name}" for name, _ in module.named_parameters(recurse=False)]
             if own and not any(plan.get(name, 0.0) > 0 for name in own):
                 module.eval()
+
+
+class NormStatistics:
+    """The running statistics of the BatchNorm layers that train, as they were before a step.
+
+    A forward pass moves them even when the step then fails: one broken example would spoil them for good. Copying them
+    costs microseconds.
+    """
+
+    def __init__(self, net: nn.Module) -> None:
+        self.now = [buffer for module in net.modules()
+                    if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.training
+                    for buffer in module.buffers(recurse=False)]
+        self.before = [buffer.clone() for buffer in self.now]
+
+    def keep(self) -> None:
+        """Remember them as they are."""
+        _copy(self.before, self.now)
+
+    def put_back(self) -> None:
+        """Make them what they were."""
+        _copy(self.now, self.before)
+
+
+@torch.no_grad()
+def _copy(to: list[torch.Tensor], source: list[torch.Tensor]) -> None:
+    if to:
+        torch._foreach_copy_(to, source)
+
+
+def named_in(plans: Plan | list[Plan] | None) -> set[str]:
+    """The parameters that a plan, or any of a list of plans, trains."""
+    whole = [] if plans is None else [plans] if isinstance(plans, dict) else plans
+    return {name for plan in whole for name, scale in plan.items() if scale > 0}
 
 
 def set_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:

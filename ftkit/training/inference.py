@@ -72,7 +72,7 @@ class Evaluation(Mapping[str, float]):
 def infer(net: nn.Module, task: Task, encoded: Encoded, processor: Any, batch_size: int, precision: str,
           cache: PrefixCache | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities (N, C) and losses (N,) of a split, in eval mode and without gradients; modes are put back."""
-    device, modes = next(net.parameters()).device, {module: module.training for module in net.modules()}
+    device, training = next(net.parameters()).device, [module for module in net.modules() if module.training]
     net.eval()
     found: list[tuple[int, np.ndarray, float]] = []
     try:
@@ -85,8 +85,8 @@ def infer(net: nn.Module, task: Task, encoded: Encoded, processor: Any, batch_si
                 rows = zip(indices, task.probabilities(logits).cpu().numpy(), losses.cpu().tolist(), strict=True)
                 found.extend(rows)
     finally:
-        for module, mode in modes.items():
-            module.training = mode
+        for module in training:  # only these: a panel may ask while another thread validates the same network
+            module.training = True
     found = sorted(processes.gather(found), key=lambda row: row[0])
     return np.stack([row[1] for row in found]), np.array([row[2] for row in found])
 

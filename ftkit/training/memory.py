@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import numpy as np
@@ -20,20 +21,27 @@ def saved_bytes(net: nn.Module, task: Task, batch: dict[str, Tensor]) -> int:
 
     Parameters do not count: they are there anyway.
     """
+    return sum(saved_by_place(net, task, batch, lambda: None).values())
+
+
+def saved_by_place(net: nn.Module, task: Task, batch: dict[str, Tensor],
+                   place: Callable[[], Hashable]) -> dict[Hashable, int]:
+    """The same, by where the forward pass is: `place` is asked whenever something is kept that was not kept before."""
     own = {parameter.untyped_storage().data_ptr() for parameter in net.parameters()}
-    seen: dict[int, int] = {}
+    seen: set[int] = set()
+    found: dict[Hashable, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        if storage.data_ptr() not in own:
-            seen[storage.data_ptr()] = storage.nbytes()
+        if storage.data_ptr() not in own and storage.data_ptr() not in seen:
+            found[place()] = found.get(place(), 0) + storage.nbytes()
+            seen.add(storage.data_ptr())
         return tensor
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         loss = task.loss(net, batch)  # alive until counted: a freed storage could hand its address on
-        total = sum(seen.values())
     del loss
-    return total
+    return found
 
 
 def check_batch_fits(net: nn.Module, task: Task, encoded: Encoded, processor: Any, batch_size: int,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from ftkit.training.cpu import reusing_memory, use_all_cores
 from ftkit.training.diverged import check_finite
 from ftkit.training.epochs import epoch_row, finish, keep_best
 from ftkit.training.features import FeatureCaches
-from ftkit.training.freezing import apply_plan, make_optimizer, set_modes, set_rate
+from ftkit.training.freezing import NormStatistics, apply_plan, make_optimizer, named_in, set_modes, set_rate
 from ftkit.training.history import History
 from ftkit.training.memory import check_batch_fits, is_out_of_memory
 from ftkit.training.precision import autocast, choose_precision
@@ -46,6 +46,8 @@ class TrainSession:
         strategy: A Strategy, or its written form such as "last_k:k=2".
         on_step: Called with each step's row, from the thread that trains.
         on_epoch: Called with each epoch's row.
+        on_gradients: Called with the step's number between backward and the optimizer's step, before clipping:
+            gradients may be looked at there, not changed.
         settings: See `Settings`.
 
     Raises:
@@ -56,11 +58,12 @@ class TrainSession:
     """
 
     def __init__(self, model: Model, data: Any, strategy: str | Strategy = "full", *,
-                 on_step: Observer | None = None, on_epoch: Observer | None = None, **settings: Any) -> None:
+                 on_step: Observer | None = None, on_epoch: Observer | None = None,
+                 on_gradients: Callable[[int], None] | None = None, **settings: Any) -> None:
         use_all_cores()
         check_labels(model, data)
         self.model, self.net, self.layers, self.strategy = model, model.net, model.layers, make_strategy(strategy)
-        self.on_step, self.on_epoch, self.control = on_step, on_epoch, Control()
+        self.on_step, self.on_epoch, self.on_gradients, self.control = on_step, on_epoch, on_gradients, Control()
         self.strategy.adapt(model)
         wanted = Settings.make(**settings)
         self.plans = [self.strategy.plan(self.layers, epoch) for epoch in range(wanted.epochs)]
@@ -80,11 +83,12 @@ class TrainSession:
         self.step_count, self.epoch, self.position = 0, 0, 0
         self.batches: list[list[int]] = []
         self.plan: Plan = {}
-        self.override: Plan | None = None
+        self.override: Plan | list[Plan] | None = None  # what `apply` was given: for all epochs, or for each
         self.history = History(config={**asdict(self.settings), "strategy": repr(self.strategy), "precision":
                                        self.precision, "backbone": model.spec.name, "task": model.task.name,
                                        "labels": list(model.task.labels), "data": data.train.fingerprint(),
-                                       "image_size": getattr(model.processor, "size", None)})
+                                       "image_size": getattr(model.processor, "size", None),
+                                       "parameters": sum(self.layers.sizes.values())})
         ever = {name for plan in self.plans for name, scale in plan.items() if scale > 0}
         self._set_plan(max(self.plans, key=lambda plan: self.trainable_parameters(plan)))
         if self.device.type == "cpu":
@@ -103,19 +107,27 @@ class TrainSession:
         Raises:
             TrainingDiverged: The loss is not finite. The weights are those before this step.
             MemoryLimit: Memory ran out. The weights are those before this step.
+
+        After either, and after Ctrl-C, BatchNorm's statistics are those before this step too: the run can go on.
         """
         if self.done:
             raise UserError("This run is finished. Start a new TrainSession to train further.")
         started = time.perf_counter()
+        self._apply_pending()
         if self.position == 0:
             self._begin_epoch()
-        self._apply_pending()
         micro = self.batches[self.position : self.position + self.settings.accumulate]
+        self.statistics.keep()
         try:
             with torch.enable_grad(), seeded(self.settings.seed, self.step_count):  # gradient mode is thread-local
                 loss = self._gradients(micro)
-        except (RuntimeError, MemoryError) as error:
+            if self.scaler:
+                self.scaler.unscale_(self.optimizer)
+            if self.on_gradients:
+                self.on_gradients(self.step_count + 1)
+        except BaseException as error:  # Ctrl-C too: half a gradient must not be added to the next one
             self.optimizer.zero_grad(set_to_none=True)
+            self.statistics.put_back()
             if is_out_of_memory(error):
                 raise MemoryLimit(f"Memory ran out in step {self.step_count + 1} with batches of {self.batch_size}. "
                                   "Use a smaller batch (and accumulate), or freeze more layers.") from error
@@ -158,8 +170,6 @@ class TrainSession:
 
     def _update(self) -> None:
         """Clip and step."""
-        if self.scaler:
-            self.scaler.unscale_(self.optimizer)
         if self.settings.clip:
             torch.nn.utils.clip_grad_norm_(self.trained, self.settings.clip)
         if self.scaler:
@@ -184,7 +194,7 @@ class TrainSession:
         stopped = self.control.take_stop()
         if stopped and not self.done:
             self.history.status = stopped
-            if processes.is_main():
+            if processes.is_main() and self.control.saves:
                 self.save(self.checkpoint_folder)
             processes.wait()
         elif self.done:
@@ -202,19 +212,23 @@ class TrainSession:
 
     # --- steering -----------------------------------------------------------------------------------------------
 
-    def apply(self, plan: Plan | None) -> None:
+    def apply(self, plan: Plan | Sequence[Plan] | None) -> None:
         """Train by another plan from the next step on, until the end; None goes back to the strategy's.
 
         Args:
-            plan: Learning-rate scales by parameter or group name, such as {"head": 1, "block 5": 0.1}.
+            plan: Learning-rate scales by parameter or group name, such as {"head": 1, "block 5": 0.1}; or a list of
+                such plans, one per epoch of the run, the last one repeated.
 
         Raises:
             UserError: A name that the model lacks, a scale that makes no sense, or nothing would train.
         """
-        whole = None if plan is None else scale_groups(self.layers, plan)
-        if whole is not None and not any(whole.values()):
+        if plan is None:
+            self.control.pending.append(None)
+            return
+        whole = [scale_groups(self.layers, one) for one in ([plan] if isinstance(plan, Mapping) else plan)]
+        if not whole or not all(any(one.values()) for one in whole):
             raise UserError("The plan freezes everything: nothing would train.")
-        self.control.pending.append(whole)
+        self.control.pending.append(whole[0] if len(whole) == 1 else whole)
 
     def pause(self) -> None:
         """Hold before the next step; may be called from any thread."""
@@ -268,6 +282,11 @@ class TrainSession:
         """Where a stop or an interruption leaves its checkpoint."""
         return self.control.checkpoint_folder(f"{self.model.spec.name}-{self.history.config['data']}")
 
+    def plan_of(self, epoch: int) -> Plan:
+        """What trains in an epoch: by the plan that `apply` was given last, else by the strategy."""
+        chosen = self.plans if self.override is None else self.override
+        return chosen if isinstance(chosen, dict) else chosen[min(epoch, len(chosen) - 1)]
+
     def trainable_parameters(self, plan: Plan) -> int:
         """How many numbers a plan trains."""
         return sum(self.layers.sizes[name] for name, scale in plan.items() if scale > 0)
@@ -275,7 +294,8 @@ class TrainSession:
     # --- epochs -------------------------------------------------------------------------------------------------
 
     def _begin_epoch(self) -> None:
-        plan = self.plans[self.epoch] if self.override is None else self.override
+        plan = self.plan_of(self.epoch)
+        self.history.start.planned |= named_in(plan)
         if plan != self.plan:
             self._set_plan(plan)
         self.features.plan()
@@ -299,17 +319,28 @@ class TrainSession:
         self.plan = plan
         self.trained = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
         self.shared_net = processes.share_gradients(self.net)
+        self.statistics = NormStatistics(self.net)
 
     def _apply_pending(self) -> None:
-        """Take over plans that `apply` was given since the last step."""
+        """Take over the last plan that `apply` was given since the last step.
+
+        Those before it are passed over: what was frozen and thawed between two steps keeps its place in the optimizer.
+        """
+        if not self.control.pending:
+            return
+        before = self.plan if self.position else self.plan_of(self.epoch)
         while self.control.pending:
-            self.override = self.control.pending.popleft()
-            plan = self.plans[self.epoch] if self.override is None else self.override
+            self.override = self.control.pending[0]  # before it leaves the queue: other threads look at both
+            self.control.pending.popleft()
+        self._will_train(named_in(self.override))
+        plan = self.plan_of(self.epoch)
+        self.history.start.planned |= named_in(plan)
+        if plan != self.plan:
             self._set_plan(plan)
-            self._will_train({name for name, scale in plan.items() if scale > 0})
+        if plan != before:
             self.history.note("another plan", groups=[g.name for g in self.layers
                                                       if any(plan.get(name, 0) > 0 for name in g.parameters)])
-            self.features.plan()
+        self.features.plan()
 
     def _will_train(self, names: set[str]) -> None:
         """Set aside, while they are still untouched, parameters that the strategy alone would never have trained."""

@@ -24,7 +24,7 @@ def _tensors(net: nn.Module) -> dict[str, Tensor]:
     return {**dict(net.named_parameters()), **dict(net.named_buffers())}
 
 
-def _checksum(tensor: Tensor) -> int:
+def checksum(tensor: Tensor) -> int:
     flat = tensor.detach().cpu().contiguous().view(-1)
     return zlib.crc32(flat.view(torch.uint8).numpy().data) if flat.numel() else 0
 
@@ -77,22 +77,26 @@ class StartRecord:
     """
 
     def __init__(self, net: nn.Module, trainable: Iterable[str]) -> None:
-        self.checksums = {name: _checksum(tensor) for name, tensor in _tensors(net).items()}
+        self.checksums = {name: checksum(tensor) for name, tensor in _tensors(net).items()}
         self.kept = WeightFile()
         self.names = list(trainable)
-        self.planned = set(self.names)  # what the run was to train
+        self.planned: set[str] = set()  # what was to train by the plans that have held so far
         self.kept.save(net, self.names)
 
     def add(self, net: nn.Module, names: set[str]) -> None:
-        """A plan that came later trains these too: to be called before it does."""
+        """A plan that came later may train these too: to be called before it does."""
         fresh = sorted(names - set(self.names))
         self.kept.add(net, fresh)
         self.names += fresh
-        self.planned |= names
+
+    def values(self, names: Iterable[str]) -> dict[str, Tensor]:
+        """The first weights of parameters that may train, read from the disk."""
+        with safe_open(self.kept.file, "pt") as file:
+            return {name: file.get_tensor(name) for name in names}
 
     def moved(self, net: nn.Module) -> dict[str, bool]:
         """For each parameter and buffer whether a single bit of it has changed."""
-        return {name: _checksum(tensor) != self.checksums.get(name) for name, tensor in _tensors(net).items()}
+        return {name: checksum(tensor) != self.checksums.get(name) for name, tensor in _tensors(net).items()}
 
     def distances(self, net: nn.Module) -> dict[str, tuple[float, float]]:
         """For each parameter that may train (|w - w0|, |w0|), 2-norms: drift is their ratio, for any set of them."""

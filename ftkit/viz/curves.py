@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ _STAR: dict[str, Any] = {"marker": "*", "markersize": 17, "markeredgecolor": INK
 _CHANGE: dict[str, Any] = {"color": LINES, "linestyle": (0, (1, 2)), "linewidth": 1.5, "zorder": 0}
 
 
-def curves(history: Any) -> Picture:
+def curves(history: Any, styles: Sequence[int] | None = None) -> Picture:
     """Draw the learning curves of one run, or of several on top of each other.
 
     Left, over optimizer steps: the training loss (smoothed), and the loss on the validation split after each epoch.
@@ -28,6 +29,8 @@ def curves(history: Any) -> Picture:
 
     Args:
         history: What `fit` returned; or a list of those; or a dict of them by name.
+        styles: Of several runs, which colour and line each one takes, as a number; None counts them through. So a run
+            keeps its colour when others come and go.
 
     Returns:
         A Picture.
@@ -49,7 +52,7 @@ def curves(history: Any) -> Picture:
         if name:
             picture.heading(name)
     else:
-        handles = _several_runs(left, right, runs)
+        handles = _several_runs(left, right, runs, styles or range(len(runs)))
     _finish(left, right, list(runs.values()))
     _legend(picture, handles)
     picture.alt = " ".join(_in_words(name, run) for name, run in runs.items())
@@ -77,9 +80,9 @@ def _one_run(left: Axes, right: Axes, run: History) -> list[Line2D]:
     return handles + _signs("line" if few else "foot", changes, best_row(run))
 
 
-def _several_runs(left: Axes, right: Axes, runs: dict[str, History]) -> list[Line2D]:
+def _several_runs(left: Axes, right: Axes, runs: dict[str, History], styles: Sequence[int]) -> list[Line2D]:
     handles = []
-    for i, (name, run) in enumerate(runs.items()):
+    for i, (name, run) in zip(styles, runs.items(), strict=True):
         style = run_style(i)
         look: dict[str, Any] = {"color": style.color, "linestyle": style.line}
         left.plot([row["step"] for row in run.steps], smoothed([row["loss"] for row in run.steps]), **look,

@@ -344,10 +344,10 @@ def test_a_broken_example_is_named_and_the_weights_stay_sound(family: str) -> No
     data = data_for("image", n=8)
     data.train.inputs[5] = np.zeros((32, 32, 3), np.uint8)
     session = make(model, data=data, batch_size=4)
-    with pytest.raises(TrainingDiverged, match=r"Training example 5 holds NaN.*data\.train\[5\]") as caught:
+    with pytest.raises(TrainingDiverged, match=r"Training example 5 holds NaN.*data\.train\[5\]"):
         session.run()
     assert finite(session)
-    assert ("BatchNorm statistics are spoilt" in str(caught.value)) == (family == "resnet18")
+    assert all(bool(buffer.isfinite().all()) for buffer in model.net.buffers())  # BatchNorm saw it, and has forgotten
     assert all(p.grad is None for p in model.net.parameters())
 
 
