@@ -50,6 +50,7 @@ class BertMini(Recipe):
     name = "bert-mini"
     about = "Four layers and 6,500 WordPieces of MiniLM, distilled from the whole of it."
     data_about = "Sentences of English books, in the public domain in the US. Teacher: all-MiniLM-L6-v2 (Apache-2.0)."
+    licence = "Apache-2.0, as that of its teacher."
     weaknesses = ("English, lower case. At most 256 WordPieces. Rare and technical words are spelt in pieces, which it "
                   "understands less well than MiniLM does. It was distilled on old books: slang and new words come "
                   "from the teacher's vectors alone.")

@@ -30,6 +30,7 @@ def write_card(recipe: Recipe, net: nn.Module, folder: Path, facts: dict[str, An
         f"| file | {weights.stat().st_size / 1e6:.1f} MB, matrices in 16 bits |",
         f"| sha256 | `{sha256(weights)}` |",
         f"| data | {recipe.data_about} |",
+        f"| licence | {recipe.licence} |",
         f"| recipe | `python -m ftkit.pretraining {recipe.name} --data FOLDER --out FOLDER --seed {recipe.seed}` |",
         f"| training | {facts['steps']:,} steps, {facts['minutes']:g} minutes on {facts['machine']} |",
         *(f"| {name.replace('_', ' ')} | {value:.4g} |" for name, value in facts.items()

@@ -32,6 +32,7 @@ class GPT2Mini(Recipe):
     name = "gpt2-mini"
     about = "A small GPT-2 (Radford et al. 2019) that has read children's stories and English prose."
     data_about = "Children's stories and English prose, in the public domain in the US."
+    licence = "MIT, as ftkit's code: the books belong to everybody."
     weaknesses = ("It writes simple English sentences and soon loses the thread. It knows no facts. Most of what it "
                   "read is older than 1930: so are its words, and its view of women, of other peoples and of animals.")
     own_steps = 7_000

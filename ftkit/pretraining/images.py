@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from ftkit.backbones.preprocess import ImagePreprocess
 from ftkit.errors import DataError
 from ftkit.machine import cpu_limit
-from ftkit.pretraining.recipe import Recipe, decayed, half
+from ftkit.pretraining.recipe import Recipe, decayed, half, one_cycle
 
 SIZE = 64
 CLASSES = 200
@@ -33,7 +33,10 @@ class ImageRecipe(Recipe):
     fine-tuned network uses again.
 
     Attributes:
-        epochs: Passes over the training photos.
+        epochs: Passes over the training photos, first part.
+        last_epochs: Passes of a second part, in which the photos are whole and large and hardly changed. What a network
+            of this size cannot learn from hard views, it learns from easy ones.
+        last_lr: Highest learning rate of the second part.
         sizes: Edge of the training photos at the start and at the end, in pixels: small ones are faster, and the
             network only has to see detail towards the end (as fast.ai's progressive resizing).
         smoothing: Share of the target that is spread over all classes (Szegedy et al. 2016).
@@ -42,9 +45,12 @@ class ImageRecipe(Recipe):
 
     data_about = ("Tiny ImageNet (photos of 200 ImageNet classes, 64x64 pixels). ImageNet terms: research and "
                   "teaching.")
+    licence = "As the photos': research and teaching."
     batch_size: ClassVar[int] = 128
     photos: ClassVar[int] = 50_000
     epochs: ClassVar[int]
+    last_epochs: ClassVar[int] = 0
+    last_lr: ClassVar[float] = 0.05
     lr: ClassVar[float]
     sizes: ClassVar[tuple[int, int]] = (40, 64)
     smoothing: ClassVar[float] = 0.1
@@ -66,21 +72,34 @@ class ImageRecipe(Recipe):
         """Cross-entropy on random views; sometimes each photo holds a window of another, and the target too."""
         chosen = torch.from_numpy(self.shuffled(len(self.labels), self.batch_size, step))
         rng = self.rng(step, 1)
-        edge = self._edge(step)
+        easy = step >= self.first_steps
         images = PREPROCESS.normalise(self.images[chosen].to(self.device))
-        images = random_views(images, edge, rng).contiguous(memory_format=torch.channels_last)
+        images = random_views(images, SIZE if easy else self._edge(step), rng, least=0.6 if easy else 0.35)
+        images = images.contiguous(memory_format=torch.channels_last)
         labels = self.labels[chosen].to(self.device)
-        if rng.random() >= self.mixing:
+        if easy or rng.random() >= self.mixing:
             return F.cross_entropy(net(images), labels, label_smoothing=self.smoothing)
         share = paste_windows(images, rng)
         logits, other = net(images), labels.roll(1)
         return (share * F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
                 + (1 - share) * F.cross_entropy(logits, other, label_smoothing=self.smoothing))
 
+    @property
+    def first_steps(self) -> int:
+        """Steps of the first part."""
+        return self.steps * self.epochs // (self.epochs + self.last_epochs)
+
+    def rate(self, step: int) -> float:
+        """A warm-up and a cosine in the first part, and once more in the second."""
+        first, whole = self.first_steps, self.steps
+        if step < first:
+            return one_cycle(step, first, self.warmup)
+        return self.last_lr / self.lr * one_cycle(step - first, whole - first, 0.05)
+
     def _edge(self, step: int) -> int:
-        """Pixels of the photos in this step: rising in steps of 8 over the first 70 % of the run."""
+        """Pixels of the photos in this step: rising in steps of 8 over the first 70 % of the first part."""
         first, last = self.sizes
-        share = min(1.0, step / (0.7 * self.steps))
+        share = min(1.0, step / (0.7 * self.first_steps))
         return min(last, 8 * math.floor((first + share * (last + 8 - first)) / 8))
 
     def validate(self, net: nn.Module) -> dict[str, float]:
@@ -157,13 +176,13 @@ def _class_names(raw: bytes | None, count: int) -> list[str]:
     return [line.split("\t")[-1].split(",")[0].strip() for line in raw.decode().splitlines()]
 
 
-def random_views(images: Tensor, edge: int, rng: np.random.Generator) -> Tensor:
-    """A random part of each photo (35 to 100 % of its area), mirrored or not, at `edge` pixels: (B, 3, edge, edge).
+def random_views(images: Tensor, edge: int, rng: np.random.Generator, least: float = 0.35) -> Tensor:
+    """A random part of each photo (of at least `least` of its area), mirrored or not: (B, 3, edge, edge).
 
     One affine map per photo does cutting, mirroring and resizing together.
     """
     count = len(images)
-    area, ratio = rng.uniform(0.35, 1.0, count), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3), count))
+    area, ratio = rng.uniform(least, 1.0, count), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3), count))
     width, height = np.minimum(1, np.sqrt(area * ratio)), np.minimum(1, np.sqrt(area / ratio))
     left, top = rng.uniform(-1, 1, count) * (1 - width), rng.uniform(-1, 1, count) * (1 - height)
     flip = np.where(rng.random(count) < 0.5, -1.0, 1.0)

@@ -26,6 +26,7 @@ class Recipe(ABC):
         name: Of the backbone.
         about: One line.
         data_about: The data and their licence, for the card.
+        licence: Of the weights, for the card.
         weaknesses: What the backbone is known to be bad at, for the card.
         own_steps: Steps of a full run.
         clip: Gradients are clipped to this norm; 0 leaves them.
@@ -35,6 +36,7 @@ class Recipe(ABC):
     name: ClassVar[str]
     about: ClassVar[str]
     data_about: ClassVar[str]
+    licence: ClassVar[str]
     weaknesses: ClassVar[str]
     own_steps: ClassVar[int]
     clip: ClassVar[float] = 1.0
@@ -76,10 +78,7 @@ class Recipe(ABC):
 
     def rate(self, step: int) -> float:
         """Share of the highest learning rate: linear warm-up, then a cosine to zero."""
-        rising = max(1, round(self.warmup * self.steps))
-        if step < rising:
-            return (step + 1) / rising
-        return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, self.steps - rising)))
+        return one_cycle(step, self.steps, self.warmup)
 
     def rng(self, *key: int) -> np.random.Generator:
         """Random numbers that belong to this seed and key."""
@@ -96,6 +95,14 @@ class Recipe(ABC):
     def facts(self) -> dict[str, Any]:
         """More lines for the card."""
         return {}
+
+
+def one_cycle(step: int, steps: int, warmup: float) -> float:
+    """From 0 up to 1 in a share `warmup` of the steps, then a cosine down to 0."""
+    rising = max(1, round(warmup * steps))
+    if step < rising:
+        return (step + 1) / rising
+    return 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, steps - rising)))
 
 
 def decayed(net: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

@@ -45,6 +45,7 @@ class Wav2Vec2Mini(Recipe):
     about = "A small Wav2Vec2 with a letter head, trained by CTC on synthetic voices and 38 minutes of a real one."
     data_about = ("42 minutes of LJSpeech (public domain), and synthetic voices (espeak-ng, flite, festival) reading "
                   "sentences of the same kind.")
+    licence = "MIT, as ftkit's code."
     weaknesses = ("It has heard one real person, a woman reading in American English. Other people, other accents and "
                   "noisy rooms are hard for it until it is fine-tuned. It knows no words, only letters: no language "
                   "model corrects its spelling.")

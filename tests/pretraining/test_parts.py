@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from ftkit.errors import DataError
-from ftkit.pretraining.bert_mini import sentence_mean, word_means
+from ftkit.pretraining.bert_mini import BertMini, sentence_mean, word_means
 from ftkit.pretraining.gpt2_mini import encode_books, load_tokenizer, mean_loss, next_token_loss, train_tokenizer
 from ftkit.pretraining.images import ImageRecipe, first_of_each, paste_windows, random_views
 from ftkit.pretraining.kneser_ney import KneserNey
-from ftkit.pretraining.recipe import half
+from ftkit.pretraining.recipe import Recipe, half
 from ftkit.pretraining.resnet_mini import ResNetMini
 from ftkit.pretraining.texts import book_paragraphs, read_paragraphs, sentences
+from ftkit.pretraining.vgg_mini import VGGMini
 from ftkit.pretraining.wav2vec2_mini import collate, edit_distance, greedy, plan_utterances, spelt
 
 
@@ -89,15 +90,25 @@ def test_photos_grow_during_the_run() -> None:
     assert edges[700] == 64
 
 
-def test_the_rate_rises_and_falls_to_nothing() -> None:
-    recipe = ResNetMini(Path(), steps=200)
+@pytest.mark.parametrize("recipe", [VGGMini(Path(), steps=200), BertMini(Path(), steps=200)], ids=["vgg", "bert"])
+def test_the_rate_rises_and_falls_to_nothing(recipe: Recipe) -> None:
     rates = [recipe.rate(step) for step in range(200)]
     top = rates.index(max(rates))
     assert max(rates) == 1.0
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top + 1 :] == sorted(rates[top + 1 :], reverse=True)
-    assert 0 < rates[0] < 0.05
+    assert 0 < rates[0] < 0.2
     assert rates[-1] < 0.001
+
+
+def test_a_second_part_has_a_rise_and_a_fall_of_its_own() -> None:
+    recipe = ResNetMini(Path(), steps=390)
+    rates = [recipe.lr * recipe.rate(step) for step in range(390)]
+    first, second = rates[: recipe.first_steps], rates[recipe.first_steps :]
+    assert (len(first), len(second)) == (300, 90)
+    assert max(first) == recipe.lr
+    assert max(second) == pytest.approx(recipe.last_lr)
+    assert max(first[-1], second[-1]) < 0.001
 
 
 def test_an_epoch_goes_through_all_examples_once() -> None:

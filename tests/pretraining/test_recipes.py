@@ -122,7 +122,7 @@ def test_bert_begins_as_a_part_of_its_teacher_and_comes_nearer(books: Path, monk
     recipe = BertMini(books, steps=12)
     recipe.bar = False
     recipe.prepare(books)
-    assert len(recipe.pieces) == len(set(recipe.pieces)) == 8_000
+    assert len(recipe.pieces) == len(set(recipe.pieces)) == 6_500
     run = Run(recipe, books)
     words = run.net.get_input_embeddings().weight  # type: ignore[operator]
     teacher = recipe.teacher.get_input_embeddings().weight
