@@ -14,7 +14,7 @@ from ftkit.errors import UserError
 from ftkit.strategies import make_strategy
 from ftkit.training import Evaluation, History, evaluate, fit
 
-BACKBONE, EPOCHS = "minilm", 3
+BACKBONE, EPOCHS = "bert-mini", 3
 EXAMPLES, QUICK = 600, 200
 RUNS = (("from scratch", "full", False), ("frozen body", "probe", True), ("fine-tuned", "full", True))
 
@@ -83,4 +83,4 @@ def _draw(model: Model, runs: dict[str, tuple[History, Evaluation]], out: Path) 
         out.write_bytes(viz.compare(runs).png())
         plan.write_bytes(viz.freeze_map(model, "probe", EPOCHS).png())
     print(f"\nThe picture is {out}; the freeze map of the frozen body is {plan}.\n"
-          "Next: 'ftkit lab' opens the lessons; 'ftkit train --data yours.csv --backbone minilm' takes your own data.")
+          "Next: 'ftkit lab' opens the lessons; 'ftkit train --data yours.csv --backbone bert-mini' takes your data.")

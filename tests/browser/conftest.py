@@ -18,6 +18,7 @@ from browser_helpers import Lab, Visit
 from playwright.sync_api import Browser, sync_playwright
 
 TESTS = Path(__file__).parents[1]
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 NO_CHROMIUM = ("These tests need a browser: no 'chromium' was found. On Debian or Ubuntu: apt-get install chromium. "
                "Elsewhere put Chromium or Chrome on PATH under that name.")
 SETTINGS = {
@@ -29,7 +30,7 @@ SETTINGS = {
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """Headless Chromium, from the system's packages."""
-    found = shutil.which("chromium")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
         pytest.fail(NO_CHROMIUM)
     with sync_playwright() as playwright:

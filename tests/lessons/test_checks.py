@@ -29,7 +29,49 @@ def last_two(layers: ft.LayerMap, epoch: int) -> dict[str, float]:
     return {"head": 1, **{block.name: 0.1 for block in layers.blocks[-2:]}}
 
 
+def freeze_norms(net: nn.Module) -> None:
+    net.body.requires_grad_(False)
+    net.body.eval()
+
+
+def freeze_norms_for_good(net: nn.Module) -> None:
+    for module in net.body.modules():
+        module.train(False)
+        for parameter in module.parameters(recurse=False):
+            parameter.requires_grad = False
+
+
+def thaw(block: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    block.requires_grad_(True)
+    optimizer.add_param_group({"params": list(block.parameters())})
+
+
+def thaw_into_the_first_group(block: nn.Module, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    for parameter in block.parameters():
+        parameter.requires_grad = True
+        optimizer.param_groups[0]["params"].append(parameter)
+    return optimizer
+
+
+def thaw_by_a_new_optimizer(block: nn.Module, optimizer: torch.optim.Optimizer) -> torch.optim.Optimizer:
+    block.requires_grad_(True)
+    return torch.optim.AdamW([*optimizer.param_groups[0]["params"], *block.parameters()])
+
+
+class Played:
+    """A playground with these curves."""
+
+    def __init__(self, *curves: tuple[str, int]) -> None:
+        self.curves = [{"name": name, "valid": [[1, 0.5, 0.5]] * count} for name, count in curves]
+
+    def snapshot(self) -> dict[str, object]:
+        return {"curves": self.curves}
+
+
 RIGHT = [
+    ("04.1", "b"), ("04.2", freeze_norms), ("04.2", freeze_norms_for_good), ("04.3", thaw),
+    ("04.3", thaw_into_the_first_group), ("04.4", Played(("head only", 2), ("everything", 1))), ("04.q1", "b"),
+    ("04.q2", "b"),
     ("00.1", 148_610), ("00.2", "b"), ("00.2", " B "), ("00.3", 0), ("00.3", 0.0), ("00.q1", "b"), ("00.q2", "c"),
     ("01.1", 38), ("01.1", 38.0), ("01.2", freeze_by_loop), ("01.2", freeze_by_name),
     ("01.2", lambda net: net.bert.requires_grad_(False)), ("01.3", rebuild),
@@ -40,6 +82,21 @@ RIGHT = [
 ]
 
 WRONG = [
+    ("04.1", "a", "stops at the first"), ("04.1", "c", "does not follow"),
+    ("04.2", lambda net: net.body.requires_grad_(False), "averages what it sees"),
+    ("04.2", lambda net: net.body.eval(), "still want gradients"),
+    ("04.2", lambda net: net.requires_grad_(False), "head is frozen too"),
+    ("04.2", lambda net: (net.requires_grad_(False), net.eval(), net.head.requires_grad_(True)), "stay in train mode"),
+    ("04.2", lambda net: (freeze_norms(net), net.body[0].weight.data.zero_()), "must not change"),
+    ("04.2", "eval", "a function"), ("04.3", 1, "a function"),
+    ("04.3", lambda block, optimizer: None, "still frozen"),
+    ("04.3", lambda block, optimizer: block.requires_grad_(True), "never move"),
+    ("04.3", thaw_by_a_new_optimizer, "begin at zero again"),
+    ("04.3", lambda block, optimizer: torch.optim.AdamW(block.requires_grad_(True).parameters()), "no longer knows"),
+    ("04.4", "play", "playground itself"), ("04.4", Played(("head only", 2)), "only one curve"),
+    ("04.4", Played(("head only", 2), ("head only", 2)), "the same plan"),
+    ("04.4", Played(("head only", 2), ("everything", 0)), "before its first validation"),
+    ("04.q1", "a", "no gradient"), ("04.q1", "c", "running statistics"), ("04.q2", "a", "It can"),
     ("00.1", 22_713_986, "whole model"), ("00.1", 770, "pooler too"), ("00.1", 8, "layer groups"),
     ("00.1", "many", "a number"), ("00.1", True, "a number"), ("00.2", "a", "No weight was removed"),
     ("00.2", "c", "all training examples"), ("00.2", "z", "one letter"), ("00.3", 0.01, "frozen"),

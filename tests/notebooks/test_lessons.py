@@ -24,8 +24,9 @@ def outputs(lesson: Path) -> list[dict]:
 
 
 def test_there_are_lessons() -> None:
-    assert [lesson.name[:2] for lesson in LESSONS] == [f"{i:02d}" for i in range(len(LESSONS))]
-    assert len(LESSONS) >= 2
+    numbers = [lesson.name[:2] for lesson in LESSONS]
+    assert numbers[0] == "00"
+    assert len(set(numbers)) == len(numbers) >= 2
 
 
 def test_the_kernel_has_no_network(tmp_path: Path) -> None:
