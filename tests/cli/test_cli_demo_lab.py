@@ -25,7 +25,7 @@ def test_the_demo_tells_the_whole_story(ftkit: Run, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(demo, "EPOCHS", 1)
     ran = ftkit("demo", "--quick", "--out", "pictures/story.png")
     assert ran.code == 0, ran.err
-    for word in ("24", "block 5", "from scratch", "frozen body", "fine-tuned", "test accuracy", "trainable parameters",
+    for word in ("24", "block 3", "from scratch", "frozen body", "fine-tuned", "test accuracy", "trainable parameters",
                  "Guessing would be right"):
         assert word in ran.out, word
     for name in ("story.png", "story-freeze-map.png"):
