@@ -63,13 +63,13 @@ class GPT2Mini(Recipe):
         return GPT2LMHeadModel(GPT2Config(
             vocab_size=len(self.tokenizer), n_positions=2 * CONTEXT, n_embd=256, n_layer=6, n_head=4, resid_pdrop=0.0,
             embd_pdrop=0.0, attn_pdrop=0.0, bos_token_id=end, eos_token_id=end,
-            activation_function="gelu_pytorch_tanh"))  # GPT-2's own "gelu_new", in one operation instead of eight
+            activation_function="gelu_pytorch_tanh"))  # GPT-2's own "gelu_new", in one operation
 
     def optimizers(self, net: nn.Module) -> list[torch.optim.Optimizer]:
         """Muon (Jordan et al. 2024) for the matrices of the blocks, AdamW for the embeddings and the vectors.
 
-        Muon makes all directions of a matrix's step equally long, so that rare ones are learnt too. It costs about a
-        tenth of a step's time. Embeddings are looked up row by row: for them AdamW is right.
+        Muon makes all directions of a matrix's step equally long, so that rare ones are learnt too.
+        Embeddings are looked up row by row: for them AdamW is right.
         """
         blocks = net.get_submodule("transformer.h")
         matrices = [p for p in blocks.parameters() if p.dim() == 2]
