@@ -18,7 +18,8 @@ from torch.nn import functional as F
 from ftkit.backbones.preprocess import ImagePreprocess
 from ftkit.errors import DataError
 from ftkit.machine import cpu_limit
-from ftkit.pretraining.recipe import Recipe, decayed, half, one_cycle
+from ftkit.pretraining.recipe import Recipe, decayed, half
+from ftkit.pretraining.teacher import CELLS, label_maps
 
 SIZE = 64
 CLASSES = 200
@@ -33,13 +34,11 @@ class ImageRecipe(Recipe):
     fine-tuned network uses again.
 
     Attributes:
-        epochs: Passes over the training photos, first part.
-        last_epochs: Passes of a second part, in which the photos are whole and large and hardly changed. What a network
-            of this size cannot learn from hard views, it learns from easy ones.
-        last_lr: Highest learning rate of the second part.
+        epochs: Passes over the training photos.
+        taught: Share of the target that is the teacher's answer (see `teacher`); the rest is the label.
         sizes: Edge of the training photos at the start and at the end, in pixels: small ones are faster, and the
             network only has to see detail towards the end (as fast.ai's progressive resizing).
-        smoothing: Share of the target that is spread over all classes (Szegedy et al. 2016).
+        least: Smallest part of a photo's area that a random view shows.
         mixing: Share of batches in which a window of each photo is pasted from another one (CutMix, Yun et al. 2019).
     """
 
@@ -49,20 +48,20 @@ class ImageRecipe(Recipe):
     batch_size: ClassVar[int] = 128
     photos: ClassVar[int] = 50_000
     epochs: ClassVar[int]
-    last_epochs: ClassVar[int] = 0
-    last_lr: ClassVar[float] = 0.05
     lr: ClassVar[float]
+    taught: ClassVar[float] = 0.7
     sizes: ClassVar[tuple[int, int]] = (40, 64)
-    smoothing: ClassVar[float] = 0.1
+    least: ClassVar[float] = 0.35
     mixing: ClassVar[float] = 0.3
     weight_decay: ClassVar[float] = 5e-4
     clip = 0.0
     warmup = 0.15
 
     def prepare(self, work: Path) -> None:
-        """Decode all photos once: 64 x 64 x 3 bytes each, 600 MB for 50,000."""
+        """Decode all photos once: 64 x 64 x 3 bytes each, 600 MB for 50,000. Then ask the teacher about each."""
         self.images, self.labels, self.classes = read_photos(self.data / TRAIN, work)
         self.valid_images, self.valid_labels, _ = read_photos(self.data / VALID, work)
+        self.maps = label_maps(self.images, self.labels, work, self.bar)
 
     def optimizers(self, net: nn.Module) -> list[torch.optim.Optimizer]:
         """SGD with Nesterov momentum: for convolutions trained from nothing still the best per second."""
@@ -72,34 +71,26 @@ class ImageRecipe(Recipe):
         """Cross-entropy on random views; sometimes each photo holds a window of another, and the target too."""
         chosen = torch.from_numpy(self.shuffled(len(self.labels), self.batch_size, step))
         rng = self.rng(step, 1)
-        easy = step >= self.first_steps
-        images = PREPROCESS.normalise(self.images[chosen].to(self.device))
-        images = random_views(images, SIZE if easy else self._edge(step), rng, least=0.6 if easy else 0.35)
-        images = images.contiguous(memory_format=torch.channels_last)
-        labels = self.labels[chosen].to(self.device)
-        if easy or rng.random() >= self.mixing:
-            return F.cross_entropy(net(images), labels, label_smoothing=self.smoothing)
-        share = paste_windows(images, rng)
-        logits, other = net(images), labels.roll(1)
-        return (share * F.cross_entropy(logits, labels, label_smoothing=self.smoothing)
-                + (1 - share) * F.cross_entropy(logits, other, label_smoothing=self.smoothing))
+        where = random_windows(len(chosen), rng, self.least)
+        images = view(PREPROCESS.normalise(self.images[chosen].to(self.device)), where, self._edge(step))
+        target = self.targets(chosen, where)
+        if rng.random() < self.mixing:
+            share = paste_windows(images, rng)
+            target = share * target + (1 - share) * target.roll(1, 0)
+        return F.cross_entropy(net(images.contiguous(memory_format=torch.channels_last)), target)
 
-    @property
-    def first_steps(self) -> int:
-        """Steps of the first part."""
-        return self.steps * self.epochs // (self.epochs + self.last_epochs)
-
-    def rate(self, step: int) -> float:
-        """A warm-up and a cosine in the first part, and once more in the second."""
-        first, whole = self.first_steps, self.steps
-        if step < first:
-            return one_cycle(step, first, self.warmup)
-        return self.last_lr / self.lr * one_cycle(step - first, whole - first, 0.05)
+    def targets(self, chosen: Tensor, where: Tensor) -> Tensor:
+        """Probabilities (B, 200): the label's, and what the teacher says of just this part of the photo."""
+        seen = torch.from_numpy(self.maps[chosen.numpy()]).to(self.device, torch.float32)
+        answers = view(seen, where, CELLS).mean((2, 3)).softmax(1)
+        labels = F.one_hot(self.labels[chosen].to(self.device), CLASSES)[:, : answers.shape[1]]
+        target = torch.lerp(labels.float(), answers, self.taught)
+        return F.pad(target, (0, CLASSES - target.shape[1]))  # fewer classes only in tests
 
     def _edge(self, step: int) -> int:
-        """Pixels of the photos in this step: rising in steps of 8 over the first 70 % of the first part."""
+        """Pixels of the photos in this step: rising in steps of 8 over the first 70 % of the run."""
         first, last = self.sizes
-        share = min(1.0, step / (0.7 * self.first_steps))
+        share = min(1.0, step / (0.7 * self.steps))
         return min(last, 8 * math.floor((first + share * (last + 8 - first)) / 8))
 
     def validate(self, net: nn.Module) -> dict[str, float]:
@@ -176,19 +167,20 @@ def _class_names(raw: bytes | None, count: int) -> list[str]:
     return [line.split("\t")[-1].split(",")[0].strip() for line in raw.decode().splitlines()]
 
 
-def random_views(images: Tensor, edge: int, rng: np.random.Generator, least: float = 0.35) -> Tensor:
-    """A random part of each photo (of at least `least` of its area), mirrored or not: (B, 3, edge, edge).
-
-    One affine map per photo does cutting, mirroring and resizing together.
-    """
-    count = len(images)
+def random_windows(count: int, rng: np.random.Generator, least: float = 0.35) -> Tensor:
+    """A random part of each photo (of at least `least` of its area), mirrored or not: affine maps (B, 2, 3)."""
     area, ratio = rng.uniform(least, 1.0, count), np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3), count))
     width, height = np.minimum(1, np.sqrt(area * ratio)), np.minimum(1, np.sqrt(area / ratio))
     left, top = rng.uniform(-1, 1, count) * (1 - width), rng.uniform(-1, 1, count) * (1 - height)
     flip = np.where(rng.random(count) < 0.5, -1.0, 1.0)
     zero = np.zeros(count)
     maps = np.stack([np.stack([flip * width, zero, left], 1), np.stack([zero, height, top], 1)], 1)
-    grid = F.affine_grid(torch.from_numpy(maps).float().to(images.device), [count, 3, edge, edge], align_corners=False)
+    return torch.from_numpy(maps).float()
+
+
+def view(images: Tensor, windows: Tensor, edge: int) -> Tensor:
+    """Those parts as pictures (B, C, edge, edge): one affine map per photo cuts, mirrors and resizes together."""
+    grid = F.affine_grid(windows.to(images.device), [*images.shape[:2], edge, edge], align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
 
 

@@ -16,8 +16,8 @@ class ResNetMini(ImageRecipe):
     about = "torchvision's ResNet with BasicBlock [1, 1, 1, 1], input 64x64, pretrained on photos of 200 classes."
     weaknesses = ("Photos of 64x64 pixels: small things and writing are lost. 200 classes, nearly a third of them "
                   "animals: drawings, medical or satellite pictures are far from what it knows.")
-    epochs, last_epochs = 30, 9
-    own_steps = (epochs + last_epochs) * (ImageRecipe.photos // ImageRecipe.batch_size)
+    epochs = 22
+    own_steps = epochs * (ImageRecipe.photos // ImageRecipe.batch_size)
     lr = 0.2
 
     def build(self) -> nn.Module:
