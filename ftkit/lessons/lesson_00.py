@@ -6,16 +6,16 @@ from ftkit.lessons.exercise import Exercise, choice, number
 
 EXERCISES = {
     "00.1": Exercise(
-        "How many parameters does the head of MiniLM hold?",
+        "How many parameters does the head of bert-mini hold?",
         number(148_610, 148_610, {
-            22_713_986: "That is the whole model. Look at the last row of the table only.",
-            22_565_376: "That is everything except the head. The question asks for the head.",
+            9_842_306: "That is the whole model. Look at the last row of the table only.",
+            9_693_696: "That is everything except the head. The question asks for the head.",
             770: "That is the last linear layer (2 x 384 + 2). The head here holds BERT's pooler too.",
             147_840: "That is the pooler alone. The classifier's 770 belong to the head as well.",
             149_000: "Close: that is rounded. Give the exact number from the table.",
             8: "That counts the layer groups. The question asks for the parameters of one of them."},
             "Read the row 'head' of the layer table, column 'parameters'."),
-        "The head holds less than 1 % of the model, and the probe trains nothing else."),
+        "The head holds 1.5 % of the model, and the probe trains nothing else."),
     "00.2": Exercise(
         "Why were the later epochs of the probe so fast? a) the model got smaller  b) what frozen layers compute was "
         "kept from the first epoch  c) later epochs use fewer examples",

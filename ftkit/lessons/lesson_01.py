@@ -115,7 +115,7 @@ EXERCISES = {
                      "A plan of your own. Train by it: ft.fit(model, data, ft.strategies.Custom(my_strategy))."),
     "01.q1": Exercise("Gradual unfreezing starts with the head alone because: a) the head is the largest part  "
                       "b) a fresh head sends useless gradients at first  c) the body cannot be trained",
-                      choice("b", {"a": "The head is less than 1 % of MiniLM.",
+                      choice("b", {"a": "The head is less than 2 % of bert-mini.",
                                    "c": "It can: full fine-tuning does it from the first step."}),
                       "While the head settles, the body is kept out of harm's way."),
     "01.q2": Exercise("Training loss falls to 0.05 while validation loss rises. This is: a) too low a "

@@ -6,9 +6,9 @@ one like grass. A small network that is told so learns more from each photo, and
 once per photo, for a map of 5 x 5 answers; the answer for a random part of the photo is the mean over that part of the
 map (label maps, Yun et al. 2021).
 
-The teacher is EfficientNet-lite0 (Tan & Le 2019; 4.7 million parameters, 75 % top-1 on ImageNet, published figure). It
-was trained on large photos and answers for 1,000 classes; a new linear head, trained here on our photos, makes it answer
-for our 200.
+The teacher is EfficientNet-lite0 (Tan & Le 2019; 4.7 million parameters). It was trained on the large photos of
+ImageNet and answers for 1,000 classes; a new linear head, trained here on our photos, makes it answer for our 200. On
+photos of 64 pixels that it has not seen, 65 % of its answers are right.
 """
 
 from __future__ import annotations

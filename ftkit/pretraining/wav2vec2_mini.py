@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 from ftkit.backbones.quiet import quiet_transformers
 from ftkit.errors import DataError
 from ftkit.machine import cpu_limit
-from ftkit.pretraining.recipe import Recipe, decayed, half
+from ftkit.pretraining.recipe import Recipe, half
 from ftkit.pretraining.vary import vary
 from ftkit.pretraining.voices import VOICES, speak, split_of
 
@@ -49,9 +49,10 @@ class Wav2Vec2Mini(Recipe):
     weaknesses = ("It has heard one real person, a woman reading in American English. Other people, other accents and "
                   "noisy rooms are hard for it until it is fine-tuned. It knows no words, only letters: no language "
                   "model corrects its spelling.")
-    own_steps = 4_000
-    batch_seconds = 60.0
+    own_steps = 3_000
+    batch_seconds = 30.0
     real_share = 0.35  # of the batches
+    short_steps = 0.15  # in this share of the run, only short clips: with few letters, CTC finds the alignment sooner
     lr = 1e-3
     warmup = 0.1
 
@@ -64,14 +65,17 @@ class Wav2Vec2Mini(Recipe):
         lines = read_sentences(self.data / SENTENCES)
         plan = plan_utterances([line for line in lines if spelt(line) not in unheard], SYNTHETIC, self.rng(5))
         self.synthetic = synthesise(plan, work / "synthetic", self.bar)
+        for pool in (self.real, self.synthetic):
+            pool.sort(key=lambda clip: len(clip[0]))
 
     def build(self) -> nn.Module:
         """Random weights."""
         from transformers import Wav2Vec2Config, Wav2Vec2ForCTC
 
         return Wav2Vec2ForCTC(Wav2Vec2Config(
-            vocab_size=len(VOCABULARY), hidden_size=192, num_hidden_layers=6, num_attention_heads=4,
-            intermediate_size=768, conv_dim=(128,) * 7, num_conv_pos_embeddings=64, num_conv_pos_embedding_groups=16,
+            vocab_size=len(VOCABULARY), do_stable_layer_norm=True, hidden_size=192, num_hidden_layers=6,
+            num_attention_heads=4, intermediate_size=768, conv_dim=(128,) * 7, num_conv_pos_embeddings=64,
+            num_conv_pos_embedding_groups=16,
             feat_extract_norm="layer",  # unlike "group", it does not see the padding of a shorter clip
             layerdrop=0.0, hidden_dropout=0.1, attention_dropout=0.1, activation_dropout=0.0, feat_proj_dropout=0.0,
             final_dropout=0.0, mask_time_prob=0.05, mask_time_length=10, mask_feature_prob=0.02,
@@ -79,21 +83,20 @@ class Wav2Vec2Mini(Recipe):
             bos_token_id=None, eos_token_id=None))
 
     def optimizers(self, net: nn.Module) -> list[torch.optim.Optimizer]:
-        """AdamW."""
-        return [torch.optim.AdamW(decayed(net, 0.01), lr=self.lr, betas=(0.9, 0.98), fused=True)]
+        """Muon for the matrices of the transformer, AdamW for the convolutions and all else: see gpt2-mini."""
+        matrices = [p for p in net.get_submodule("wav2vec2.encoder.layers").parameters() if p.dim() == 2]
+        others = [p for p in net.parameters() if all(p is not matrix for matrix in matrices)]
+        return [torch.optim.Muon(matrices, lr=self.lr, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),
+                torch.optim.AdamW(others, lr=self.lr, betas=(0.9, 0.98), weight_decay=0.01, fused=True)]
 
     def loss(self, net: nn.Module, step: int) -> Tensor:
-        """CTC loss on about a minute of varied sound: all real or all synthetic."""
+        """CTC loss on half a minute of varied sound: all real or all synthetic."""
         rng = self.rng(step, 1)
         np.random.seed(int(rng.integers(2**31)))  # transformers masks stretches of sound by NumPy's global numbers
-        pool = self.real if rng.random() < self.real_share else self.synthetic
-        chosen: list[tuple[np.ndarray, str]] = []
-        seconds = 0.0
-        while seconds < self.batch_seconds and len(chosen) < 64:
-            audio, text = pool[int(rng.integers(len(pool)))]
-            chosen.append((vary(np.asarray(audio, dtype=np.float32), rng), text))
-            seconds += len(chosen[-1][0]) / RATE
-        inputs, labels = collate(chosen)
+        short = step < self.short_steps * self.steps
+        pool = self.real if not short and rng.random() < self.real_share else self.synthetic
+        clips = of_like_length(pool[: max(1, len(pool) // 2)] if short else pool, self.batch_seconds, rng)
+        inputs, labels = collate([(vary(np.asarray(audio, dtype=np.float32), rng), text) for audio, text in clips])
         return net(**{name: tensor.to(self.device) for name, tensor in inputs.items()},
                    labels=labels.to(self.device)).loss
 
@@ -184,6 +187,19 @@ def synthesise(plan: list[tuple[int, str]], kept: Path, bar: bool) -> list[tuple
     with np.load(kept.with_suffix(".npz")) as arrays:
         parts = np.split(arrays["sound"].astype(np.float16) / 32768, arrays["ends"][:-1])
     return [(part, text) for part, (_, text) in zip(parts, plan, strict=True) if len(part) > RATE // 5]
+
+
+def of_like_length(pool: list[tuple[np.ndarray, str]], seconds: float, rng: np.random.Generator,
+                   spread: int = 10) -> list[tuple[np.ndarray, str]]:
+    """Clips from one place of a pool that is sorted by length, about so many seconds of them: little padding.
+
+    One clip in `spread` of that place is taken, so that the same clips do not always meet.
+    """
+    at = int(rng.integers(len(pool)))
+    count = max(1, min(64, round(seconds * RATE / len(pool[at][0]))))
+    first = max(0, min(at - count * spread // 2, len(pool) - count * spread))
+    place = range(first, min(len(pool), first + count * spread))
+    return [pool[i] for i in rng.choice(place, min(count, len(place)), replace=False)]
 
 
 def collate(clips: list[tuple[np.ndarray, str]]) -> tuple[dict[str, Tensor], Tensor]:

@@ -12,7 +12,7 @@ import torch
 from ftkit.errors import DataError
 from ftkit.pretraining.bert_mini import BertMini, sentence_mean, word_means
 from ftkit.pretraining.gpt2_mini import encode_books, load_tokenizer, mean_loss, next_token_loss, train_tokenizer
-from ftkit.pretraining.images import ImageRecipe, first_of_each, paste_windows, random_views
+from ftkit.pretraining.images import ImageRecipe, first_of_each, paste_windows, random_windows, view
 from ftkit.pretraining.kneser_ney import KneserNey
 from ftkit.pretraining.recipe import Recipe, half
 from ftkit.pretraining.resnet_mini import ResNetMini
@@ -52,18 +52,18 @@ def test_kneser_ney_knows_what_follows() -> None:
 
 def test_views_stay_within_the_photo_and_differ() -> None:
     images = torch.rand(16, 3, 64, 64, generator=torch.Generator().manual_seed(0))
-    views = random_views(images, 48, np.random.default_rng(0))
+    views = view(images, random_windows(16, np.random.default_rng(0)), 48)
     assert views.shape == (16, 3, 48, 48)
     assert views.min() >= images.min() - 1e-6
     assert views.max() <= images.max() + 1e-6
-    assert torch.equal(views, random_views(images, 48, np.random.default_rng(0)))
-    assert not torch.allclose(views, random_views(images, 48, np.random.default_rng(1)))
+    assert torch.equal(views, view(images, random_windows(16, np.random.default_rng(0)), 48))
+    assert not torch.allclose(views, view(images, random_windows(16, np.random.default_rng(1)), 48))
 
 
 def test_a_view_is_a_window_mirrored_half_the_time() -> None:
     """Of a picture that gets brighter to the right: each view does too, or exactly the other way round."""
     images = torch.linspace(0, 1, 64).expand(400, 3, 64, 64)
-    rows = random_views(images, 64, np.random.default_rng(0))[:, 0, 32]
+    rows = view(images, random_windows(400, np.random.default_rng(0)), 64)[:, 0, 32]
     rising = (rows.diff(dim=1) > -1e-4).all(1)
     falling = (rows.diff(dim=1) < 1e-4).all(1)
     assert (rising | falling).all()
@@ -99,16 +99,6 @@ def test_the_rate_rises_and_falls_to_nothing(recipe: Recipe) -> None:
     assert rates[top + 1 :] == sorted(rates[top + 1 :], reverse=True)
     assert 0 < rates[0] < 0.2
     assert rates[-1] < 0.001
-
-
-def test_a_second_part_has_a_rise_and_a_fall_of_its_own() -> None:
-    recipe = ResNetMini(Path(), steps=390)
-    rates = [recipe.lr * recipe.rate(step) for step in range(390)]
-    first, second = rates[: recipe.first_steps], rates[recipe.first_steps :]
-    assert (len(first), len(second)) == (300, 90)
-    assert max(first) == recipe.lr
-    assert max(second) == pytest.approx(recipe.last_lr)
-    assert max(first[-1], second[-1]) < 0.001
 
 
 def test_an_epoch_goes_through_all_examples_once() -> None:

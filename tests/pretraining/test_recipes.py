@@ -48,7 +48,7 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         names = b"n01\tred thing, scarlet\nn02\tgreen thing\nn03\tblue thing"
         pq.write_table(table.replace_schema_metadata({b"classes": names}), tmp_path / name)
     monkeypatch.setattr(ImageRecipe, "batch_size", 8)
-    return tmp_path
+    return tmp_path  # the teacher is the real one: 24 photos take it a second
 
 
 @pytest.fixture
