@@ -1,0 +1,131 @@
+"""What the playground costs: time against fit alone, and memory. `python tests/benchmarks/playground.py`.
+
+In a real Jupyter kernel, with the panel displayed and its messages sent. The page itself is not there: it runs in the
+browser, which is another process. fit and the playground take turns, round after round, on the same data with the same
+seed; each round gives one ratio. Let the machine do nothing else meanwhile.
+
+Expected: under 5 % of fit's time, under 1.2 GB of memory above an idle kernel.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from jupyter_client.manager import start_new_kernel
+
+MIB = 2**20
+MOST_TIME, MOST_MEMORY = 1.05, 1.2e9
+
+_BEGIN = """
+import time
+import ftkit as ft
+from ftkit.training import TrainSession
+data = ft.load_data("reviews", limit={examples})
+
+def alone():
+    session = TrainSession(ft.load_backbone("bert-mini", data.task), data, "full", epochs={epochs}, seed=0, cache="off",
+                           keep_best=False)
+    began = time.perf_counter()
+    session.run()
+    return time.perf_counter() - began
+"""
+_ALONE = "seconds = alone()"
+_PANEL = """
+model = ft.load_backbone("bert-mini", data.task)
+play = ft.widgets.Playground(model, data, "full", epochs={epochs}, seed=0, cache="off")
+seen = {{}}
+
+def look():
+    if play.experiment.worker.status == "finished":
+        seen.setdefault("end", time.perf_counter())
+
+play.experiment.on_change.append(look)
+display(play)
+"""
+_RUN = 'seen["begin"] = time.perf_counter(); play.command("run")'  # the cell is over at once, as in a notebook
+_ENDED = '"end" in seen'
+_SECONDS = 'seen["end"] - seen["begin"]'
+
+
+class Kernel:
+    """A Jupyter kernel that is asked for values."""
+
+    def __init__(self) -> None:
+        self.manager, self.client = start_new_kernel(kernel_name="python3")
+
+    def __enter__(self) -> Kernel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.client.stop_channels()
+        self.manager.shutdown_kernel(now=True)
+
+    def do(self, code: str, value: str | None = None) -> Any:
+        """Run code; what `value` then is, through JSON."""
+        asked = {"value": f"__import__('json').dumps({value})"} if value else {}
+        reply = self.client.execute_interactive(code, user_expressions=asked, output_hook=lambda _: None,
+                                                timeout=600)["content"]
+        if reply["status"] != "ok":
+            sys.exit("\n".join(reply["traceback"]))
+        if not value:
+            return None
+        found = reply["user_expressions"]["value"]
+        return json.loads(found["data"]["text/plain"].strip("'")) if found["status"] == "ok" else sys.exit(str(found))
+
+    def memory(self, which: str) -> int:
+        """Bytes in memory: "VmRSS" now, "VmHWM" at most so far. Linux only."""
+        text = Path(f"/proc/{self.manager.provisioner.pid}/status").read_text()
+        found = re.search(rf"{which}:\s+(\d+) kB", text)
+        assert found, text
+        return int(found[1]) * 1024
+
+
+def run_panel(kernel: Kernel, epochs: int) -> float:
+    """Display a playground, press Run, and wait; seconds from the press to the end."""
+    kernel.do(_PANEL.format(epochs=epochs))
+    kernel.do(_RUN)
+    while not kernel.do("", _ENDED):
+        time.sleep(0.5)
+    return float(kernel.do("", _SECONDS))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--examples", type=int, default=320)
+    parser.add_argument("--epochs", type=int, default=3)
+    args = parser.parse_args()
+    begin = _BEGIN.format(examples=args.examples, epochs=args.epochs)
+    with Kernel() as kernel:
+        idle = kernel.memory("VmRSS")
+        kernel.do(begin)
+        run_panel(kernel, args.epochs)
+        memory = kernel.memory("VmHWM") - idle
+    rows = []
+    with Kernel() as kernel:
+        kernel.do(begin)
+        kernel.do(_ALONE)  # the first run of a process is slower
+        for number in range(args.rounds):
+            order = ("fit", "playground") if number % 2 == 0 else ("playground", "fit")
+            row = {who: kernel.do(_ALONE, "seconds") if who == "fit" else run_panel(kernel, args.epochs)
+                   for who in order}
+            rows.append(row["playground"] / row["fit"])
+            print(f"round {number + 1}: fit {row['fit']:.2f} s, playground {row['playground']:.2f} s, "
+                  f"ratio {rows[-1]:.3f}", flush=True)
+    ratio = median(rows)
+    print(f"\nTime against fit alone: {ratio:.3f} (from {min(rows):.3f} to {max(rows):.3f}; at most {MOST_TIME}: "
+          f"{'met' if ratio <= MOST_TIME else 'NOT met'})")
+    print(f"Memory above an idle kernel: {memory / MIB:,.0f} MiB at most (at most {MOST_MEMORY / MIB:,.0f}: "
+          f"{'met' if memory <= MOST_MEMORY else 'NOT met'}); an idle kernel holds {idle / MIB:,.0f} MiB")
+    return int(ratio > MOST_TIME or memory > MOST_MEMORY)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
