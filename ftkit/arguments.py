@@ -76,7 +76,8 @@ def _train(parser: argparse.ArgumentParser) -> None:
     add("--patience", type=at_least(1), metavar="N", help="stop after N epochs without a better one")
     add("--accumulate", type=at_least(1), default=1, metavar="N", help="batches per step (default: 1)")
     add("--class-weights", type=one_of("class weights", "balanced"), help="balanced: rare classes weigh more")
-    add("--augment", action="store_true", help="shift pictures at random, and mirror them where they may be")
+    add("--augment", nargs="?", const=True, default=False, type=one_of("augmentation", "shift"),
+        help="shift pictures at random, and mirror them where they may be; 'shift' never mirrors")
     add("--image-size", type=at_least(8), metavar="N", help="pixels; small ones train faster (default: the backbone's)")
 
 

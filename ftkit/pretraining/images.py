@@ -38,8 +38,12 @@ class ImageRecipe(Recipe):
         taught: Share of the target that is the teacher's answer (see `teacher`); the rest is the label.
         sizes: Edge of the training photos at the start and at the end, in pixels: small ones are faster, and the
             network only has to see detail towards the end (as fast.ai's progressive resizing).
-        least: Smallest part of a photo's area that a random view shows.
-        mixing: Share of batches in which a window of each photo is pasted from another one (CutMix, Yun et al. 2019).
+        hard: Share of the run in which views are hard. Later, a view shows at least `least[1]` of a photo's area, and
+            nothing is pasted: with a teacher, a small network does not learn the photos by heart any more, and easy
+            views teach it faster.
+        least: Smallest part of a photo's area that a random view shows, hard and easy.
+        mixing: Share of hard batches in which a window of each photo is pasted from another one (CutMix, Yun et al.
+            2019).
     """
 
     data_about = ("Tiny ImageNet (photos of 200 ImageNet classes, 64x64 pixels). ImageNet terms: research and "
@@ -51,7 +55,8 @@ class ImageRecipe(Recipe):
     lr: ClassVar[float]
     taught: ClassVar[float] = 0.7
     sizes: ClassVar[tuple[int, int]] = (40, 64)
-    least: ClassVar[float] = 0.35
+    hard: ClassVar[float] = 1 / 3
+    least: ClassVar[tuple[float, float]] = (0.35, 0.6)
     mixing: ClassVar[float] = 0.3
     weight_decay: ClassVar[float] = 5e-4
     clip = 0.0
@@ -71,10 +76,11 @@ class ImageRecipe(Recipe):
         """Cross-entropy on random views; sometimes each photo holds a window of another, and the target too."""
         chosen = torch.from_numpy(self.shuffled(len(self.labels), self.batch_size, step))
         rng = self.rng(step, 1)
-        where = random_windows(len(chosen), rng, self.least)
+        hard = step < self.hard * self.steps
+        where = random_windows(len(chosen), rng, self.least[0 if hard else 1])
         images = view(PREPROCESS.normalise(self.images[chosen].to(self.device)), where, self._edge(step))
         target = self.targets(chosen, where)
-        if rng.random() < self.mixing:
+        if hard and rng.random() < self.mixing:
             share = paste_windows(images, rng)
             target = share * target + (1 - share) * target.roll(1, 0)
         return F.cross_entropy(net(images.contiguous(memory_format=torch.channels_last)), target)

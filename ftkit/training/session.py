@@ -68,7 +68,7 @@ class TrainSession:
         wanted = Settings.make(**settings)
         self.plans = [self.strategy.plan(self.layers, epoch) for epoch in range(wanted.epochs)]
         self.settings = wanted.filled(model, self.plans)
-        self.task = augmented(model.task) if wanted.augment else model.task
+        self.task = augmented(model.task, wanted.augment) if wanted.augment else model.task
         self.device = processes.device()
         self.net.to(self.device)
         self.precision = choose_precision(wanted.precision, self.device)

@@ -36,7 +36,8 @@ class Settings:
         class_weights: None, "balanced", or one number per class.
         keep_best: Return to the weights of the best epoch by validation accuracy.
         patience: Stop after so many epochs without a better one; None never stops early.
-        augment: Shift pictures at random, and mirror them where that keeps their meaning.
+        augment: Shift pictures at random, and mirror them where that keeps their meaning. "shift" never mirrors: for
+            your own pictures of letters, arrows, left and right hands.
     """
 
     epochs: int = 3
@@ -53,7 +54,7 @@ class Settings:
     class_weights: str | Sequence[float] | None = None
     keep_best: bool = True
     patience: int | None = None
-    augment: bool = False
+    augment: bool | str = False
 
     @classmethod
     def make(cls, **settings: Any) -> Settings:
@@ -73,6 +74,8 @@ class Settings:
             raise UserError(f"seed must be below 2**32, not {self.seed}.")
         if self.cache not in ("auto", "off"):
             raise UserError(f"cache is 'auto' or 'off', not {self.cache!r}.")
+        if self.augment not in (True, False, "shift"):
+            raise UserError(f"augment is True, False or 'shift', not {self.augment!r}.")
         if self.class_weights is not None and not isinstance(self.class_weights, str):
             self.class_weights = _floats(self.class_weights)
 
@@ -123,11 +126,12 @@ def class_weight_list(wanted: str | Sequence[float] | None, model: Model, encode
     return [float(weight) for weight in wanted]
 
 
-def augmented(task: Task) -> Task:
-    """The same task with random shifting and mirroring; raises UserError for anything but pictures."""
+def augmented(task: Task, how: bool | str = True) -> Task:
+    """The same task with random shifting, and mirroring unless `how` is "shift"; pictures only."""
     if not hasattr(task, "augment"):
-        raise UserError(f"augment=True is for pictures, and the task here is {task.name}.")
-    return replace(task, augment=True)  # type: ignore[call-arg]
+        raise UserError(f"augment={how!r} is for pictures, and the task here is {task.name}.")
+    fewer: dict[str, Any] = {"mirror": False} if how == "shift" else {}
+    return replace(task, augment=True, **fewer)  # type: ignore[call-arg]
 
 
 def check_labels(model: Model, data: Any) -> None:

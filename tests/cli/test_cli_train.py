@@ -95,7 +95,7 @@ def test_fit_gets_every_setting(ftkit: Run, texts: Path, bert: Path, tmp_path: P
 
 def test_pictures_are_trained_on_at_the_size_asked_for(ftkit: Run, pictures: Path, resnet: Path) -> None:
     ran = ftkit("train", "--data", pictures, "--backbone", resnet, "--epochs", 2, "--image-size", 16, "--augment",
-                "--json")
+                "shift", "--json")
     assert ran.code == 0
     assert ran.result["task"] == "image-classification"
     assert ran.result["examples"] == {"train": 16, "valid": 4, "test": 4}

@@ -502,6 +502,17 @@ def test_numbers_of_numpy_are_taken_and_written_as_plain_ones() -> None:
     assert json.loads(History(config=vars(settings)).to_json())["config"]["epochs"] == 2
 
 
+@pytest.mark.parametrize(("how", "mirrors"), [(True, True), ("shift", False)])
+def test_pictures_of_letters_are_shifted_and_not_mirrored(how: bool | str, mirrors: bool) -> None:
+    task = make(tiny("vit"), augment=how).task
+    assert (task.augment, task.mirror) == (True, mirrors)  # type: ignore[attr-defined]
+
+
+def test_another_augmentation_is_refused() -> None:
+    with pytest.raises(UserError, match="augment is True, False or 'shift', not 'flip'"):
+        make(tiny("vit"), augment="flip")
+
+
 def test_augmentation_of_texts_is_refused() -> None:
     with pytest.raises(UserError, match="augment=True is for pictures, and the task here is text-classification"):
         make(augment=True)
