@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -105,9 +106,13 @@ class Playground(Shown):
             file = Path(path)
             if file.suffix not in (".json", ".html"):
                 raise UserError(f"export writes .json or .html, not '{file.name}'.")
+            fresh = file.with_name(f".{file.name}.new")  # an older run in this place stays until the new one is whole
             try:
-                file.write_text(_as_file(run, file.suffix), encoding="utf8")
+                fresh.write_text(_as_file(run, file.suffix), encoding="utf8")
+                fresh.replace(file)
             except OSError as error:
+                with contextlib.suppress(OSError):
+                    fresh.unlink(missing_ok=True)
                 raise DiskError(f"'{file}' could not be written: {error}.") from error
         return run
 

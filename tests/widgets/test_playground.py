@@ -227,6 +227,22 @@ def test_files_that_cannot_be_read_or_written(play: Playground, tmp_path: Path) 
         play.export(tmp_path / "missing" / "run.json")
 
 
+def test_an_export_that_breaks_off_leaves_the_older_one(play: Playground, tmp_path: Path,
+                                                        monkeypatch: pytest.MonkeyPatch) -> None:
+    play.export(tmp_path / "run.json")
+    before = (tmp_path / "run.json").read_bytes()
+
+    def full(self: Path, text: str, **_: Any) -> int:
+        self.open("w").write(text[:10])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(DiskError, match="No space left"):
+        play.export(tmp_path / "run.json")
+    assert (tmp_path / "run.json").read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
+
+
 # --- parts ----------------------------------------------------------------------------------------------------------
 
 
