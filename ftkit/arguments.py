@@ -17,6 +17,7 @@ COMMANDS = {
     "list": "the backbones and data sets that have a name here",
     "demo": "the shortest whole story: from scratch, frozen, fine-tuned",
     "lab": "open the lessons in JupyterLab",
+    "progress": "the progress files of a class, in one table",
     "doctor": "what this machine can do, and what to mend",
 }
 STRATEGIES = "probe, full, last_k:k=2, gradual, discriminative, bn_only, bitfit, custom:head=1,block_5=0.1"
@@ -36,7 +37,8 @@ def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
     parser.add_argument("--version", action="version", version=f"ftkit {ftkit.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     fill: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-        "train": _train, "predict": _predict, "list": _list, "demo": _demo, "lab": _lab, "doctor": _doctor}
+        "train": _train, "predict": _predict, "list": _list, "demo": _demo, "lab": _lab,
+        "progress": _progress, "doctor": _doctor}
     for name, about in COMMANDS.items():
         fill[name](commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.",
                                        allow_abbrev=False))
@@ -99,6 +101,12 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 def _lab(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", nargs="?", metavar="PATH", help="a notebook or a folder (default: the first lesson)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def _progress(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR", help="holds the files that students handed in, also in folders below")
+    parser.add_argument("--csv", metavar="FILE", help="write the table there too")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
 
 
 def _doctor(parser: argparse.ArgumentParser) -> None:

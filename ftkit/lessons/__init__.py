@@ -1,5 +1,6 @@
 """What lessons need beyond the rest of ftkit: exercises that are checked at once, with hints."""
 
 from ftkit.lessons.check import check, exercises
+from ftkit.lessons.progress import progress
 
-__all__ = ["check", "exercises"]
+__all__ = ["check", "exercises", "progress"]

@@ -8,6 +8,7 @@ from typing import Any
 from ftkit.errors import check_name
 from ftkit.lessons import lesson_00, lesson_01, lesson_04
 from ftkit.lessons.exercise import Exercise
+from ftkit.lessons.progress import record
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ def exercises(lesson: str = "") -> list[str]:
 
 
 def check(number: str, answer: Any) -> Verdict:
-    """Is this answer right? Says so at once, with a hint if it is not.
+    """Is this answer right? Says so at once, with a hint if it is not, and notes it in your progress file.
 
     Args:
         number: Such as "01.2".
@@ -50,4 +51,5 @@ def check(number: str, answer: Any) -> Verdict:
         hint = exercise.judge(answer)
     except Exception as error:  # a student's function may fail in any way: that is an answer too
         hint = f"Your answer raised {type(error).__name__}: {error}"
+    record(number, right=not hint)
     return Verdict(number, not hint, hint or exercise.praise)
