@@ -17,6 +17,7 @@ COMMANDS = {
     "list": "the backbones and data sets that have a name here",
     "demo": "the shortest whole story: from scratch, frozen, fine-tuned",
     "lab": "open the lessons in JupyterLab",
+    "course": "the lessons in a folder of yours, or in a form for students or teachers",
     "progress": "the progress files of a class, in one table",
     "doctor": "what this machine can do, and what to mend",
 }
@@ -38,7 +39,7 @@ def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     fill: dict[str, Callable[[argparse.ArgumentParser], None]] = {
         "train": _train, "predict": _predict, "list": _list, "demo": _demo, "lab": _lab,
-        "progress": _progress, "doctor": _doctor}
+        "course": _course, "progress": _progress, "doctor": _doctor}
     for name, about in COMMANDS.items():
         fill[name](commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.",
                                        allow_abbrev=False))
@@ -101,6 +102,15 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 def _lab(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("path", nargs="?", metavar="PATH", help="a notebook or a folder (default: the first lesson)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
+
+
+def _course(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", type=one_of("action", "get", "build"), help="get: copy the lessons into DIR; files "
+                        "that you have changed stay as they are. build: write the form for students or for teachers")
+    parser.add_argument("folder", nargs="?", metavar="DIR", help="for get")
+    parser.add_argument("--student", action="store_true", help="without outputs; exercises as stubs")
+    parser.add_argument("--teacher", action="store_true", help="with solutions, notes, and how long cells take")
+    parser.add_argument("--out", metavar="DIR", help="for build: a new folder")
 
 
 def _progress(parser: argparse.ArgumentParser) -> None:

@@ -49,12 +49,16 @@ def _chosen(name: str) -> Path:
 
 def lessons() -> Path:
     """The folder of the lessons: a checkout's own, or a copy in ./ftkit-notebooks of those that were installed."""
+    source = lessons_source()
+    return copy_lessons(source, Path(COPY)) if source.name == "_notebooks" else source
+
+
+def lessons_source() -> Path:
+    """Where the lessons that came with ftkit lie; nobody should work in the installed ones."""
     package = Path(__file__).resolve().parents[1]
-    installed, checkout = package / "_notebooks", package.parent / "notebooks"
-    if installed.is_dir():
-        return copy_lessons(installed, Path(COPY))
-    if checkout.is_dir():
-        return checkout
+    for folder in (package / "_notebooks", package.parent / "notebooks"):
+        if folder.is_dir():
+            return folder
     raise DataError("The lessons are not there: neither ftkit/_notebooks nor notebooks/. Install ftkit again.")
 
 

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import platform
 import re
+import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ftkit.lessons.course import LONG
+from ftkit.machine import cpu_limit
+
 # A path of this machine, in any output: home, temporary and working folders.
 _PATHS = re.compile(r"(?:/(?:home|root|Users|tmp|var|work|private|workspace)/|[A-Z]:\\)[\w.\-/\\+]*")
+MEASURED = ("<!-- measured: make notebooks -->", "<!-- end -->")
 _PANEL = re.compile(r"ftkit-static-[0-9a-f]{12}")  # the name that ties a panel to its static form; new in each run
 
 
@@ -29,15 +36,70 @@ def execute(file: Path, timeout: int = 300) -> float:
     from nbclient import NotebookClient
 
     notebook = nbformat.read(file, as_version=4)
+    client: Any = NotebookClient(notebook, timeout=timeout, kernel_name="python3", record_timing=False,
+                                 resources={"metadata": {"path": str(file.parent)}})
+    watch = _Watch(client)
     start = time.perf_counter()
-    NotebookClient(notebook, timeout=timeout, kernel_name="python3", record_timing=False,
-                   resources={"metadata": {"path": str(file.parent)}}).execute()
+    client.execute()
     seconds = time.perf_counter() - start
     clean(notebook)
+    for i, cell in enumerate(notebook.cells):
+        known = {name: value for name, value in cell.metadata.get("ftkit", {}).items() if name != "seconds"}
+        if watch.seconds.get(i, 0) >= LONG:
+            known["seconds"] = round(watch.seconds[i])
+        if known:
+            cell.metadata["ftkit"] = known
+    put_measured(notebook, seconds, watch.peak)
     fresh = file.with_suffix(".new")
     nbformat.write(notebook, fresh)
     os.replace(fresh, file)
     return seconds
+
+
+class _Watch:
+    """Notes how long each cell takes, and how much memory the kernel holds at most."""
+
+    def __init__(self, client: Any) -> None:
+        self.client, self.began, self.peak = client, 0.0, 0
+        self.seconds: dict[int, float] = {}
+        client.on_cell_execute, client.on_cell_executed = self._start, self._end
+
+    def _start(self, **_: Any) -> None:
+        self.began = time.perf_counter()
+
+    def _end(self, *, cell_index: int, **_: Any) -> None:
+        self.seconds[cell_index] = time.perf_counter() - self.began
+        self.peak = max(self.peak, peak_memory(self.client.km.provisioner.pid))
+
+
+def peak_memory(pid: int) -> int:
+    """The most bytes that a process has held; 0 where the system does not say (Linux does)."""
+    try:
+        found = re.search(r"VmHWM:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text())
+    except OSError:
+        return 0
+    return int(found[1]) * 1024 if found else 0
+
+
+def memory_of_torch() -> int:
+    """Bytes that a process holds after `import torch` and nothing else: much of it are CUDA's libraries."""
+    code = "import os, torch; from ftkit.lessons.execute import peak_memory; print(peak_memory(os.getpid()))"
+    return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
+
+
+def put_measured(notebook: Any, seconds: float, peak: int) -> None:
+    """Write into the first cell how long the run took, how much memory it needed, and with which versions."""
+    memory = ""
+    if peak:
+        memory = f"; at most {peak / 1e9:.1f} GB of memory, {memory_of_torch() / 1e9:.1f} GB of it to load torch"
+    versions = ", ".join(f"{name} {version(name).split('+')[0]}" for name in ("ftkit", "torch", "transformers"))
+    cores = cpu_limit()
+    line = (f"Last run: {seconds:.0f} seconds of computing on {cores} core{'s' * (cores > 1)}{memory}; Python "
+            f"{'.'.join(platform.python_version_tuple()[:2])}, {versions}.")
+    text = notebook.cells[0].source
+    block = f"{MEASURED[0]}\n{line}\n{MEASURED[1]}"
+    found = re.search(f"{re.escape(MEASURED[0])}.*?{re.escape(MEASURED[1])}", text, re.DOTALL)
+    notebook.cells[0].source = text.replace(found[0], block) if found else f"{text.rstrip()}\n\n{block}"
 
 
 def clean(notebook: Any) -> None:
@@ -46,7 +108,7 @@ def clean(notebook: Any) -> None:
                          "language_info": {"name": "python"}}
     for i, cell in enumerate(notebook.cells):
         cell.id = f"cell-{i:02d}"
-        cell.metadata = {k: v for k, v in cell.metadata.items() if k in {"tags", "slideshow"}}
+        cell.metadata = {k: v for k, v in cell.metadata.items() if k in {"tags", "slideshow", "ftkit"}}
         if cell.cell_type != "code":
             continue
         cell.outputs = [out for out in map(_clean_output, cell.outputs) if out is not None]

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from ftkit.lessons.check import Verdict
+from ftkit.lessons.course import as_student, as_teacher
+
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 
@@ -48,18 +51,61 @@ def offline(tried: Path) -> dict[str, str]:
     return {**own, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "NETBLOCK_LOG": str(tried)}
 
 
+def both_forms(lesson: Path) -> dict:
+    """Each exercise twice: as the stub that students get, which must be "not yet" right, and as the teacher's solution.
+
+    What comes before and after is the same in both forms, so that one run tries both. nbval compares the outputs of
+    cells that say NBVAL_CHECK_OUTPUT, in all others it only looks for errors.
+    """
+    from ftkit.lessons.check import EXERCISES, check
+
+    def expecting(cell: dict, source: str, said: object) -> dict:
+        output = {"output_type": "execute_result", "execution_count": 1, "metadata": {},
+                  "data": {"text/plain": repr(said)}}
+        return {**cell, "metadata": {}, "source": f"# NBVAL_CHECK_OUTPUT\n{source}", "outputs": [output]}
+
+    cells = []
+    for student, teacher in zip(as_student(read(lesson))["cells"], without_remarks(as_teacher(read(lesson))),
+                                strict=True):
+        if "exercise" not in student["metadata"].get("tags", []):
+            cells.append(student)
+            continue
+        number = re.search(r'check\("([^"]+)"', "".join(student["source"]))[1]  # type: ignore[index]
+        solved = Verdict(number, True, EXERCISES[number].praise)
+        stub = "".join(student["source"])
+        if re.search(rf'check\("{number}", \.\.\.\)', stub):
+            cells.append(expecting({**student, "id": f"{number}-stub"}, stub, check(number, ...)))
+        else:  # a function that does nothing yet: any hint will do
+            unmet = re.sub(r"^(ft\.lessons\.check.*)$", r"assert not \1", stub, flags=re.MULTILINE)
+            assert unmet != stub
+            cells.append({**student, "id": f"{number}-stub", "source": unmet})
+        cells.append(expecting({**student, "id": f"{number}-solution"}, "".join(teacher["source"]), solved))
+    return {**read(lesson), "cells": cells}
+
+
+def without_remarks(notebook: dict) -> list[dict]:
+    return [cell for cell in notebook["cells"] if "teacher" not in cell["metadata"].get("tags", [])]
+
+
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 def test_lesson_runs(lesson: Path, tmp_path: Path) -> None:
-    """Every cell of a fresh kernel gives no error, within the time that nbval grants a cell, and none asks the network.
-    """
-    tried = tmp_path / "tried.txt"
+    """Every cell of a fresh kernel gives no error, and none asks the network; stubs are unmet and solutions right."""
+    tried, both = tmp_path / "tried.txt", tmp_path / lesson.name
+    both.write_text(json.dumps(both_forms(lesson)), encoding="utf8")
     command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-cell-timeout=300", "-p",
-               "no:cacheprovider", "-o", "addopts=", str(lesson)]
-    run = subprocess.run(command, env=offline(tried), cwd=ROOT, capture_output=True, text=True, timeout=880)
+               "no:cacheprovider", "-o", "addopts=", str(both)]
+    run = subprocess.run(command, env=offline(tried), cwd=tmp_path, capture_output=True, text=True, timeout=880)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert re.search(r"\d+ passed", run.stdout)
     assert not tried.exists(), tried.read_text()
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_every_exercise_has_a_solution(lesson: Path) -> None:
+    for cell in read(lesson)["cells"]:
+        if "exercise" in cell["metadata"].get("tags", []):
+            assert cell["metadata"]["ftkit"]["solution"], "".join(cell["source"])
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)

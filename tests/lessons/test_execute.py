@@ -1,0 +1,52 @@
+"""`make notebooks`: runs a lesson, writes back what came out, how long it took and how much memory it needed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient.exceptions import CellExecutionError
+
+from ftkit.lessons import execute as module
+from ftkit.lessons.execute import MEASURED, execute
+
+
+@pytest.fixture
+def lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Three cells, the second of which is an exercise with a solution and takes a while."""
+    monkeypatch.setattr(module, "LONG", 0.2)
+    v4 = nbformat.v4
+    cells = [v4.new_markdown_cell("# A lesson"), v4.new_code_cell("import time, os\nmany = bytearray(200_000_000)"),
+             v4.new_code_cell("time.sleep(0.4)\nprint(os.path.abspath('x'))",
+                              metadata={"tags": ["exercise"], "ftkit": {"solution": "1", "seconds": 99}})]
+    file = tmp_path / "00_lesson.ipynb"
+    nbformat.write(v4.new_notebook(cells=cells), file)
+    return file
+
+
+def test_time_and_memory_are_measured_and_written(lesson: Path) -> None:
+    execute(lesson)
+    first = nbformat.read(lesson, 4)
+    text = first.cells[0].source
+    assert text.startswith(f"# A lesson\n\n{MEASURED[0]}\nLast run: ")
+    assert "GB of memory" in text
+    assert float(text.split("at most ")[1].split()[0]) >= 0.2, "the 200 MB are counted"
+    assert "torch" in text
+    assert first.cells[2].metadata["ftkit"] == {"solution": "1", "seconds": 0}  # 0.4 rounded: not the old 99
+    assert "seconds" not in first.cells[1].metadata.get("ftkit", {})
+    assert "…" in first.cells[2].outputs[0].text
+    execute(lesson)
+    again = nbformat.read(lesson, 4).cells[0].source
+    assert again.count(MEASURED[0]) == 1
+    assert again.count("Last run") == 1
+
+
+def test_a_lesson_that_fails_stays_as_it_was(lesson: Path) -> None:
+    notebook = nbformat.read(lesson, 4)
+    notebook.cells[1].source = "1 / 0"
+    nbformat.write(notebook, lesson)
+    before = lesson.read_bytes()
+    with pytest.raises(CellExecutionError):
+        execute(lesson)
+    assert lesson.read_bytes() == before
