@@ -15,10 +15,10 @@ from ftkit.lessons.execute import MEASURED, execute
 @pytest.fixture
 def lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three cells, the second of which is an exercise with a solution and takes a while."""
-    monkeypatch.setattr(module, "LONG", 0.2)
+    monkeypatch.setattr(module, "LONG", 1.0)
     v4 = nbformat.v4
     cells = [v4.new_markdown_cell("# A lesson"), v4.new_code_cell("import time, os\nmany = bytearray(200_000_000)"),
-             v4.new_code_cell("time.sleep(0.4)\nprint(os.path.abspath('x'))",
+             v4.new_code_cell("time.sleep(1.2)\nprint(os.path.abspath('x'))",
                               metadata={"tags": ["exercise"], "ftkit": {"solution": "1", "seconds": 99}})]
     file = tmp_path / "00_lesson.ipynb"
     nbformat.write(v4.new_notebook(cells=cells), file)
@@ -33,7 +33,7 @@ def test_time_and_memory_are_measured_and_written(lesson: Path) -> None:
     assert "GB of memory" in text
     assert float(text.split("at most ")[1].split()[0]) >= 0.2, "the 200 MB are counted"
     assert "torch" in text
-    assert first.cells[2].metadata["ftkit"] == {"solution": "1", "seconds": 0}  # 0.4 rounded: not the old 99
+    assert first.cells[2].metadata["ftkit"] == {"solution": "1", "seconds": 1}  # not the old 99
     assert "seconds" not in first.cells[1].metadata.get("ftkit", {})
     assert "…" in first.cells[2].outputs[0].text
     execute(lesson)
