@@ -51,7 +51,7 @@ def _open_spec(spec: BackboneSpec, pretrained: bool) -> Opened:
     if not hub_reachable(host):
         raise WeightsError(
             f"The weights of '{spec.name}' are not on this machine and {host} cannot be reached. Usable now: "
-            f"{', '.join(usable_offline())}. Or pass a folder that holds the model.")
+            f"{', '.join(usable_offline(spec.modality))}. Or pass a folder that holds the model.")
     return Opened(spec, "hub", spec.source, pretrained)
 
 
@@ -74,9 +74,9 @@ def offline_place(spec: BackboneSpec) -> tuple[str, str] | None:
     return ("cache", spec.source) if all(isinstance(file, str) for file in files) else None
 
 
-def usable_offline() -> list[str]:
-    """Names of the backbones whose weights are on this machine."""
-    return [spec.name for spec in SPECS.values() if offline_place(spec) is not None]
+def usable_offline(modality: str) -> list[str]:
+    """Names of the backbones of this kind ("" for any) whose weights are on this machine."""
+    return [spec.name for spec in SPECS.values() if modality in ("", spec.modality) and offline_place(spec) is not None]
 
 
 def folder_spec(folder: Path) -> BackboneSpec:

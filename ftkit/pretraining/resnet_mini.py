@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from ftkit.backbones.small import build_small
-from ftkit.pretraining.images import CLASSES, ImageRecipe
+from ftkit.pretraining.images import CLASSES, Cycle, ImageRecipe
 
 
 class ResNetMini(ImageRecipe):
@@ -16,9 +16,8 @@ class ResNetMini(ImageRecipe):
     about = "torchvision's ResNet with BasicBlock [1, 1, 1, 1], input 64x64, pretrained on photos of 200 classes."
     weaknesses = ("Photos of 64x64 pixels: small things and writing are lost. 200 classes, nearly a third of them "
                   "animals: drawings, medical or satellite pictures are far from what it knows.")
-    epochs = 22
-    own_steps = epochs * (ImageRecipe.photos // ImageRecipe.batch_size)
-    lr = 0.2
+    cycles = (Cycle(22, 0.2, 0.6), Cycle(10, 0.06, 0.75), Cycle(8, 0.06, 0.6))
+    own_steps = sum(cycle.epochs for cycle in cycles) * (ImageRecipe.photos // ImageRecipe.batch_size)
 
     def build(self) -> nn.Module:
         """The network, channels-last, with a last BatchNorm of each block that starts at zero (Goyal et al. 2017)."""

@@ -26,7 +26,7 @@ def folder_of(spec: BackboneSpec) -> Path:
 
 def test_each_folder_has_its_row() -> None:
     assert {spec.name for spec in BUNDLED} == {path.name for path in (bundled_root() / "backbones").iterdir()}
-    assert {"bert-mini"} <= {spec.name for spec in BUNDLED}
+    assert {"bert-mini", "gpt2-mini", "resnet-mini"} <= {spec.name for spec in BUNDLED}
 
 
 @pytest.mark.parametrize("spec", BUNDLED, ids=lambda spec: spec.name)
@@ -72,7 +72,7 @@ def test_bert_mini_can_spell_any_word() -> None:
     assert tokenizer.unk_token_id not in ids
 
 
-@pytest.mark.parametrize(("name", "data", "epochs"), [("bert-mini", "reviews", 4)])
+@pytest.mark.parametrize(("name", "data", "epochs"), [("bert-mini", "reviews", 4), ("resnet-mini", "signs", 8)])
 def test_the_frozen_body_alone_is_worth_more_than_a_random_one(name: str, data: str, epochs: int) -> None:
     """A head on the pretrained body against a head on a body of random weights, both trained alike."""
     few = load_data(data, limit=300)
@@ -82,3 +82,20 @@ def test_the_frozen_body_alone_is_worth_more_than_a_random_one(name: str, data: 
         fit(model, few, "probe", epochs=epochs, progress=False)
         right[pretrained] = evaluate(model, few.test.take(300))["accuracy"]
     assert right[True] > right[False] + 0.08
+
+
+def test_gpt2_mini_has_read_english() -> None:
+    """The next token of an English sentence is far less of a surprise to it than that of the same words shuffled."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = bundled_root() / "backbones" / "gpt2-mini"
+    net, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+
+    def surprise(text: str) -> float:
+        ids = tokenizer(text, return_tensors="pt")["input_ids"]
+        with torch.no_grad():
+            return float(net(input_ids=ids, labels=ids).loss)
+
+    told = surprise("Once upon a time there was a little girl who lived with her mother in a house near the wood.")
+    shuffled = surprise("Wood time a with near there who girl her house little the once upon was mother lived in a.")
+    assert told < 4 < shuffled - 1

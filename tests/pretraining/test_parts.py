@@ -12,8 +12,9 @@ import torch
 from ftkit.errors import DataError
 from ftkit.pretraining.bert_mini import BertMini, sentence_mean, word_means
 from ftkit.pretraining.gpt2_mini import encode_books, load_tokenizer, mean_loss, next_token_loss, train_tokenizer
-from ftkit.pretraining.images import ImageRecipe, first_of_each, paste_windows, random_windows, view
+from ftkit.pretraining.images import ImageRecipe
 from ftkit.pretraining.kneser_ney import KneserNey
+from ftkit.pretraining.photos import PREPROCESS, first_of_each, paste_windows, random_windows, view
 from ftkit.pretraining.recipe import Recipe, half
 from ftkit.pretraining.resnet_mini import ResNetMini
 from ftkit.pretraining.texts import book_paragraphs, read_paragraphs, sentences
@@ -87,7 +88,34 @@ def test_photos_grow_during_the_run() -> None:
     assert edges == sorted(edges)
     assert (edges[0], edges[-1]) == ImageRecipe.sizes
     assert set(edges) == {40, 48, 56, 64}
-    assert edges[700] == 64
+    assert edges[700 * recipe._ends[0] // 1000] == 64
+
+
+def test_a_second_cycle_has_a_rise_and_a_fall_of_its_own() -> None:
+    recipe = ResNetMini(Path(), steps=400)
+    rates = [recipe.cycles[0].lr * recipe.rate(step) for step in range(400)]
+    parts = [rates[:220], rates[220:320], rates[320:]]
+    assert [max(part) for part in parts] == pytest.approx([cycle.lr for cycle in recipe.cycles])
+    assert all(part[-1] < 0.01 * max(part) for part in parts)
+    assert rates[220] < max(parts[1])
+
+
+def test_the_mean_of_the_cycles_ends(tmp_path: Path) -> None:
+    """Weights that are 1, 4 and 10 at the ends give 5, and BatchNorm's statistics are taken anew."""
+    recipe = ResNetMini(Path(), steps=3)
+    recipe.work, recipe.images = tmp_path, torch.full((6, 3, 64, 64), 200, dtype=torch.uint8)
+    recipe.labels = torch.zeros(6, dtype=torch.long)
+    net = recipe.build()
+    for number, value in ((1, 1.0), (2, 4.0), (3, 10.0)):
+        torch.nn.init.constant_(net.fc.weight, value)  # type: ignore[union-attr, arg-type]
+        if number < 3:
+            recipe._keep(net, number)
+    recipe.average(net)
+    assert torch.allclose(net.fc.weight, torch.tensor(5.0))  # type: ignore[union-attr, arg-type]
+    seen = net.conv1(PREPROCESS.normalise(recipe.images)).mean((0, 2, 3))  # type: ignore[operator]
+    assert torch.allclose(net.bn1.running_mean, seen, atol=1e-4)  # type: ignore[union-attr, arg-type]
+    assert net.bn1.momentum == 0.1  # type: ignore[union-attr]
+    assert not net.training
 
 
 @pytest.mark.parametrize("recipe", [VGGMini(Path(), steps=200), BertMini(Path(), steps=200)], ids=["vgg", "bert"])
