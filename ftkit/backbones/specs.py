@@ -84,7 +84,8 @@ _TINY_IMAGENET = "trained on Tiny ImageNet: research and teaching"
 IMAGE = (
     BackboneSpec("resnet-mini", "image", "torchvision", "resnet_mini", 5.0, _TINY_IMAGENET,
                  "A ResNet of four blocks for pictures of 64x64 pixels. Comes with ftkit: see "
-                 "data/backbones/resnet-mini.", bundled=True, classes=200, sha256="@resnet-mini-sha@"),
+                 "data/backbones/resnet-mini.", bundled=True, classes=200,
+                 sha256="2b109ee3f8d68434ff13040b746881f43d344311c702451d3f1b4c4469c885ba"),
     *(BackboneSpec(f"resnet{depth}", "image", "torchvision", f"resnet{depth}", millions, _IMAGENET,
                    f"The {depth}-layer residual network of He et al. 2016.",
                    weights=f"ResNet{depth}_Weights.IMAGENET1K_V1")

@@ -177,10 +177,14 @@ class ImageRecipe(Recipe):
         net.eval()
 
     def export(self, net: nn.Module, folder: Path) -> None:
-        """The mean of the weights, preprocessing, and the names of the 200 classes."""
+        """The mean of the weights, measured once more."""
         self.average(net)
         with torch.inference_mode():
             self.averaged = self.validate(net)["top1"]
+        self.write(net, folder)
+
+    def write(self, net: nn.Module, folder: Path) -> None:
+        """Weights, preprocessing, and the names of the 200 classes."""
         save_file(half(net.state_dict()), folder / "model.safetensors")
         PREPROCESS.save_pretrained(folder)
         (folder / "classes.json").write_text(json.dumps(self.classes, indent=0), encoding="utf8")

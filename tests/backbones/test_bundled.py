@@ -33,7 +33,7 @@ def bundled(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         folder.mkdir(parents=True)
         recipe = ResNetMini(tmp_path)
         recipe.classes = ["thing"]
-        recipe.export(build_small(name, 200), folder)
+        recipe.write(build_small(name, 200), folder)
     else:
         _export_text(tiny_text_folder(tmp_path / "made"), folder)
     spec = BackboneSpec(name, "image" if name in SMALL else "text", "torchvision" if name in SMALL else "transformers",
