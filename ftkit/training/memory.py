@@ -36,7 +36,9 @@ def saved_by_place(net: nn.Module, task: Task, batch: dict[str, Tensor],
         if storage.data_ptr() not in own and storage.data_ptr() not in seen:
             found[place()] = found.get(place(), 0) + storage.nbytes()
             seen.add(storage.data_ptr())
-        return tensor
+        # Not the tensor itself: one that an operation both makes and keeps (a softmax) would hold that operation, which
+        # holds the tensor, and neither it nor any weight below it would ever be freed.
+        return tensor.detach()
 
     with torch.enable_grad(), torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         loss = task.loss(net, batch)  # alive until counted: a freed storage could hand its address on

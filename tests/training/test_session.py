@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import random
@@ -429,6 +430,17 @@ def test_freezing_makes_a_batch_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(MemoryLimit):
         make(model, "full", data, batch_size=64)
     make(tiny("bert"), "probe", data, batch_size=64)
+
+
+def test_a_run_leaves_no_tensor_behind() -> None:
+    """When model and history are gone, so is everything that a run made: a lesson trains dozens of models."""
+    def left_after_a_run() -> int:
+        make(tiny("bert")).run()
+        gc.collect()
+        return sum(isinstance(thing, torch.Tensor) for thing in gc.get_objects())
+
+    left_after_a_run()  # what is made once and kept
+    assert left_after_a_run() == left_after_a_run()
 
 
 def test_saved_bytes_grow_with_the_batch_and_leave_the_network_alone() -> None:
