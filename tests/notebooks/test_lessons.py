@@ -62,7 +62,7 @@ def both_forms(lesson: Path) -> dict:
     def expecting(cell: dict, source: str, said: object) -> dict:
         output = {"output_type": "execute_result", "execution_count": 1, "metadata": {},
                   "data": {"text/plain": repr(said)}}
-        return {**cell, "metadata": {}, "source": f"# NBVAL_CHECK_OUTPUT\n{source}", "outputs": [output]}
+        return {**cell, "metadata": {}, "execution_count": 1, "source": f"# NBVAL_CHECK_OUTPUT\n{source}", "outputs": [output]}
 
     cells = []
     for student, teacher in zip(as_student(read(lesson))["cells"], without_remarks(as_teacher(read(lesson))),
