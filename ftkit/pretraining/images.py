@@ -57,7 +57,7 @@ class ImageRecipe(Recipe):
             network only has to see detail towards the end (as fast.ai's progressive resizing).
         hard: Share of the first cycle in which views are hard: they show at least `hard_least` of a photo's area, and
             in `mixing` of the batches a window of each photo is pasted from another one (CutMix, Yun et al. 2019).
-            Later, easy views teach faster: with a teacher, a small network does not learn the photos by heart.
+            Later, views are easy.
     """
 
     data_about = ("Tiny ImageNet (photos of 200 ImageNet classes, 64x64 pixels). ImageNet terms: research and "

@@ -21,7 +21,7 @@ class VGGMini(ImageRecipe):
     # A random part of a photo shows things larger than the whole photo does. Training at 56 pixels and working at 64
     # makes up for that (Touvron et al. 2019), with a quarter fewer pixels.
     sizes = (40, 56)
-    mixing = 0.0  # few epochs: it does not get to learn the photos by heart
+    mixing = 0.0
 
     def build(self) -> nn.Module:
         """The network, channels-last."""
