@@ -135,6 +135,7 @@ class TrainSession:
         rate = self.settings.lr * self.strategy.schedule(self.step_count, self.total_steps)  # type: ignore[operator]
         set_rate(self.optimizer, rate)
         self._update()
+        self.history.start.planned |= self.names  # only now: a plan may be replaced before its first step
         self.position += len(micro)
         self.step_count += 1
         row = {"step": self.step_count, "epoch": self.epoch, "loss": loss, "lr": rate,
@@ -295,7 +296,6 @@ class TrainSession:
 
     def _begin_epoch(self) -> None:
         plan = self.plan_of(self.epoch)
-        self.history.start.planned |= named_in(plan)
         if plan != self.plan:
             self._set_plan(plan)
         self.features.plan()
@@ -316,7 +316,7 @@ class TrainSession:
 
     def _set_plan(self, plan: Plan) -> None:
         apply_plan(self.net, self.layers, plan, self.optimizer)
-        self.plan = plan
+        self.plan, self.names = plan, named_in(plan)
         self.trained = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
         self.shared_net = processes.share_gradients(self.net)
         self.statistics = NormStatistics(self.net)
@@ -334,7 +334,6 @@ class TrainSession:
             self.control.pending.popleft()
         self._will_train(named_in(self.override))
         plan = self.plan_of(self.epoch)
-        self.history.start.planned |= named_in(plan)
         if plan != self.plan:
             self._set_plan(plan)
         if plan != before:

@@ -91,6 +91,20 @@ def test_what_trained_only_later_is_not_planned_at_the_earlier_moment() -> None:
     assert {row["group"]: row["moved"] for row in found.rows}["block 0"] == 0
 
 
+def test_a_plan_that_is_replaced_before_its_first_step_was_never_planned() -> None:
+    """A checkpoint keeps the plan that waits; who goes back to it and freezes the group again has not trained it."""
+    session = make(strategy="probe")
+    session.run(1)  # in mid-epoch
+    session.apply({"block 0": 1, "head": 1})
+    moment = Moment(session)
+    moment.restore(session)
+    session.apply({"head": 1})
+    session.run(2)
+    found = audit(session.model, session.history, session.optimizer)
+    assert not found.warnings
+    assert {row["group"]: row["planned"] for row in found.rows}["block 0"] == 0
+
+
 def test_the_best_weights_of_another_way_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     accuracies = iter([0.9, 0.5, 0.6, 0.4])
     monkeypatch.setattr("ftkit.training.epochs.score", lambda *_: {"accuracy": next(accuracies), "loss": 1.0})
