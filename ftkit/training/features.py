@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
@@ -24,7 +25,8 @@ class FeatureCaches:
     """
 
     def __init__(self, session: TrainSession) -> None:
-        self.session = session
+        # Weakly: a session that held itself in a circle would keep its optimizer's memory until Python looks for circles.
+        self.session: TrainSession = weakref.proxy(session)
         self.caches: dict[str, PrefixCache] = {}
         self.refused = ""
 

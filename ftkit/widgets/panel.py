@@ -46,6 +46,11 @@ class Panel(anywidget.AnyWidget):
         self._answer = answer
         self.on_msg(self._on_message)
 
+    def close(self) -> None:
+        """Gone from the page; and what answered, with all that it holds, can go from memory at once."""
+        super().close()
+        self._answer = lambda name, arguments: None
+
     def _on_message(self, _: Any, content: Any, __: Any) -> None:
         name = str(content.get("cmd")) if isinstance(content, dict) else ""
         try:

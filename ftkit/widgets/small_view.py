@@ -28,6 +28,13 @@ class SmallView(Panel):
         panel.on_change.append(self.refresh)
         self.refresh()
 
+    def close(self) -> None:
+        """Gone from the page; the panel, with all that it holds, can then go from memory at once."""
+        super().close()
+        source = self.__dict__.pop("source", None)
+        if source is not None:
+            source.on_change.remove(self.refresh)
+
     def refresh(self, trouble: str = "") -> None:
         """Show the panel as it is now, or what went wrong."""
         self.state = {"title": self.source.title, "regions": self.source.regions(), "trouble": bool(trouble),

@@ -6,6 +6,7 @@ import gc
 import json
 import math
 import random
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -441,6 +442,21 @@ def test_a_run_leaves_no_tensor_behind() -> None:
 
     left_after_a_run()  # what is made once and kept
     assert left_after_a_run() == left_after_a_run()
+
+
+@pytest.mark.parametrize("strategy", ["full", "probe"])
+def test_a_run_that_nobody_needs_goes_at_once(strategy: str) -> None:
+    """Without waiting until Python looks for circles, which it seldom does for a few large objects."""
+    gc.collect()
+    gc.disable()
+    try:
+        session = make(strategy=strategy, cache="auto")
+        session.run()
+        gone = [weakref.ref(session), weakref.ref(session.optimizer), weakref.ref(session.net)]
+        del session
+        assert [ref() for ref in gone] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 def test_saved_bytes_grow_with_the_batch_and_leave_the_network_alone() -> None:

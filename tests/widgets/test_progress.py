@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gc
 import itertools
 import re
 import threading
+import weakref
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -199,6 +201,19 @@ def test_the_stop_button_leaves_a_usable_model_and_a_checkpoint(
     whole = ft.fit(tiny("bert"), data, "probe", progress=False, **_OPTIONS)
     rest = ft.fit(model, data, "probe", progress=False, resume=True, **_OPTIONS)
     assert [row["loss"] for row in rest.steps] == [row["loss"] for row in whole.steps]
+
+
+def test_a_panel_that_is_closed_does_not_keep_its_run_in_memory() -> None:
+    panel = panel_of()
+    live, session = panel.panel, weakref.ref(panel.session)
+    gc.collect()
+    gc.disable()
+    try:
+        live.close()
+        del panel
+        assert session() is None
+    finally:
+        gc.enable()
 
 
 def test_the_page_can_stop_and_nothing_else() -> None:
