@@ -2,5 +2,6 @@
 
 from ftkit.lessons.check import check, exercises
 from ftkit.lessons.progress import progress
+from ftkit.lessons.quiz import quiz
 
-__all__ = ["check", "exercises", "progress"]
+__all__ = ["check", "exercises", "progress", "quiz"]

@@ -116,8 +116,9 @@ def clean(notebook: Any) -> None:
 
 def _clean_output(out: Any) -> Any:
     data = out.get("data", {})
-    if "application/vnd.jupyter.widget-view+json" in data:
-        return None  # a live panel: it has no meaning without its kernel, and its static form stands beside it
+    live = {"application/vnd.jupyter.widget-view+json", "application/javascript"} & set(data)
+    if live or "data-shufflequestions" in data.get("text/html", ""):
+        return None  # a live panel or quiz: it means nothing without its kernel, and its static form stands beside it
     if out.output_type == "stream":
         if out.name == "stderr":
             return None  # bars of tqdm; warnings are for the person who runs the lesson
