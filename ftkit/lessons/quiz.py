@@ -18,6 +18,18 @@ from ftkit.errors import check_name
 # jupyterquiz writes in #fafafa: contrast 9.7, 7.6 and 6.1.
 _COLOURS = {"--jq-multiple-choice-bg": "#264653", "--jq-incorrect-color": "#9b2226", "--jq-correct-color": "#2d6a4f"}
 
+# jupyterquiz knows the mouse only: its radio buttons are put back, unseen, so that the Tab key and Space find them, and
+# what is said of an answer is spoken. Its colours are for light themes: the background makes them hold in dark ones.
+_STYLE = """<style>
+.Quiz .Feedback { background: #fafafa; border-radius: 6px; padding: 0.2em }
+.Quiz .MCButton { position: relative }
+.Quiz .MCButton input { display: inline !important; position: absolute; opacity: 0 }
+.Quiz .MCButton:focus-within { outline: 3px solid #e9a23b; outline-offset: 1px }
+</style>"""
+_AFTER = """
+document.querySelectorAll('.ftkit-quiz-%s').forEach((list) => list.remove());
+document.querySelectorAll('.Quiz .Feedback').forEach((said) => said.setAttribute('aria-live', 'polite'));"""
+
 
 @dataclass(frozen=True)
 class Question:
@@ -88,8 +100,7 @@ class Quiz:
         found = {kind: text for output in caught.outputs for kind, text in output.data.items()}
         # For formulas it would fetch MathJax from another host. There are none here.
         code = re.sub(r"script\.src = '[^']*';", "return;", found["application/javascript"])
-        unfold = f"document.querySelectorAll('.ftkit-quiz-{self.lesson}').forEach(list => list.remove());"
-        return found["text/html"], f"{code}\n{unfold}"
+        return found["text/html"] + _STYLE, f"{code}\n{_AFTER % self.lesson}"
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
