@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from ftkit.pretraining.photos import (
     PREPROCESS,
+    SIZE,
     first_of_each,
     paste_windows,
     random_windows,
@@ -53,8 +54,9 @@ class ImageRecipe(Recipe):
             the mean of the weights at their ends: it is right more often than each of them (stochastic weight
             averaging, Izmailov et al. 2018).
         taught: Share of the target that is the teacher's answer (see `teacher`); the rest is the label.
-        sizes: Edge of the training photos at the start and at the end, in pixels: small ones are faster, and the
-            network only has to see detail towards the end (as fast.ai's progressive resizing).
+        sizes: Edge of the training photos at the start and at the end of the first cycle, in pixels: small ones are
+            faster, and the network only has to see detail towards the end (as fast.ai's progressive resizing).
+        counts_from: How many cycles come before the first one whose end counts for the mean.
         hard: Share of the first cycle in which views are hard: they show at least `hard_least` of a photo's area, and
             in `mixing` of the batches a window of each photo is pasted from another one (CutMix, Yun et al. 2019).
             Later, views are easy.
@@ -68,6 +70,7 @@ class ImageRecipe(Recipe):
     cycles: ClassVar[tuple[Cycle, ...]]
     taught: ClassVar[float] = 0.7
     sizes: ClassVar[tuple[int, int]] = (40, 64)
+    counts_from: ClassVar[int] = 0
     hard: ClassVar[float] = 1 / 3
     hard_least: ClassVar[float] = 0.35
     mixing: ClassVar[float] = 0.3
@@ -130,7 +133,9 @@ class ImageRecipe(Recipe):
         return self.cycles[number].lr / self.cycles[0].lr * share
 
     def _edge(self, step: int) -> int:
-        """Pixels of the photos in this step: rising in steps of 8 over the first 70 % of the first cycle."""
+        """Pixels of the photos in this step: rising in steps of 8 over 70 % of the first cycle, afterwards all 64."""
+        if step >= self._ends[0]:
+            return SIZE
         first, last = self.sizes
         share = min(1.0, step / (0.7 * self._ends[0]))
         return min(last, 8 * math.floor((first + share * (last + 8 - first)) / 8))
@@ -154,8 +159,8 @@ class ImageRecipe(Recipe):
 
     @torch.no_grad()
     def average(self, net: nn.Module) -> None:
-        """Put the mean over the ends of all cycles into the network, which holds that of the last."""
-        ends = [net.state_dict(), *(load_file(self._kept(i)) for i in range(1, len(self.cycles)))]
+        """Put the mean over the ends of all cycles that count into the network, which holds that of the last."""
+        ends = [net.state_dict(), *(load_file(self._kept(i)) for i in range(1 + self.counts_from, len(self.cycles)))]
         for name, tensor in net.state_dict().items():
             if tensor.is_floating_point():
                 tensor.copy_(torch.stack([end[name].to(tensor) for end in ends]).mean(0))

@@ -49,7 +49,7 @@ class Wav2Vec2Mini(Recipe):
     weaknesses = ("It has heard one real person, a woman reading in American English. Other people, other accents and "
                   "noisy rooms are hard for it until it is fine-tuned. It knows no words, only letters: no language "
                   "model corrects its spelling.")
-    own_steps = 3_000
+    own_steps = 4_000
     batch_seconds = 30.0
     real_share = 0.35  # of the batches
     short_steps = 0.15  # in this share of the run, only short clips: with few letters, CTC finds the alignment sooner

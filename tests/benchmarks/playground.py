@@ -4,7 +4,9 @@ In a real Jupyter kernel, with the panel displayed and its messages sent. The pa
 browser, which is another process. fit and the playground take turns, round after round, on the same data with the same
 seed; each round gives one ratio. Let the machine do nothing else meanwhile.
 
-Expected: under 5 % of fit's time, under 1.2 GB of memory above an idle kernel.
+Expected: under 5 % of fit's time, under 1.2 GB of memory above an idle kernel. A torch that is built for CUDA takes
+more to import than the CPU build that Binder has (210 MiB, measured with torch 2.13.0); the difference is deducted, and
+said.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from jupyter_client.manager import start_new_kernel
 
 MIB = 2**20
 MOST_TIME, MOST_MEMORY = 1.05, 1.2e9
+CPU_TORCH = 210 * MIB  # what `import torch` takes in a CPU build
 
 _BEGIN = """
 import time
@@ -105,9 +108,11 @@ def main() -> int:
     begin = _BEGIN.format(examples=args.examples, epochs=args.epochs)
     with Kernel() as kernel:
         idle = kernel.memory("VmRSS")
+        kernel.do("import torch")
+        cuda = max(0, kernel.memory("VmRSS") - idle - CPU_TORCH)
         kernel.do(begin)
         run_panel(kernel, args.epochs)
-        memory = kernel.memory("VmHWM") - idle
+        memory = kernel.memory("VmHWM") - idle - cuda
     rows = []
     with Kernel() as kernel:
         kernel.do(begin)
@@ -123,7 +128,8 @@ def main() -> int:
     print(f"\nTime against fit alone: {ratio:.3f} (from {min(rows):.3f} to {max(rows):.3f}; at most {MOST_TIME}: "
           f"{'met' if ratio <= MOST_TIME else 'NOT met'})")
     print(f"Memory above an idle kernel: {memory / MIB:,.0f} MiB at most (at most {MOST_MEMORY / MIB:,.0f}: "
-          f"{'met' if memory <= MOST_MEMORY else 'NOT met'}); an idle kernel holds {idle / MIB:,.0f} MiB")
+          f"{'met' if memory <= MOST_MEMORY else 'NOT met'}), {cuda / MIB:,.0f} MiB for torch's CUDA libraries not "
+          f"counted; an idle kernel holds {idle / MIB:,.0f} MiB")
     return int(ratio > MOST_TIME or memory > MOST_MEMORY)
 
 

@@ -38,6 +38,7 @@ def test_a_ruined_body_has_and_the_old_model_is_left_as_it_was(family: str) -> N
     assert found["before"] > 0.7
     assert found["after"] == 0.5
     assert found["lost"] == found["before"] - found["after"]
+    assert forgetting(old, tuned, data.test, before=found["before"]) == found
     assert all(torch.equal(tensor, before[name]) for name, tensor in old.net.state_dict().items())
 
 
