@@ -86,6 +86,10 @@ IMAGE = (
                  "A ResNet of four blocks for pictures of 64x64 pixels. Comes with ftkit: see "
                  "data/backbones/resnet-mini.", bundled=True, classes=200,
                  sha256="2b109ee3f8d68434ff13040b746881f43d344311c702451d3f1b4c4469c885ba"),
+    BackboneSpec("vgg-mini", "image", "torchvision", "vgg_mini", 4.8, _TINY_IMAGENET,
+                 "A VGG of eight convolutions for pictures of 64x64 pixels. Comes with ftkit: see "
+                 "data/backbones/vgg-mini.", bundled=True, classes=200,
+                 sha256="cbcdcac966283ca354f5f46d26c0f69e1fd79e1b7c66390deda3f1bee2655a48"),
     *(BackboneSpec(f"resnet{depth}", "image", "torchvision", f"resnet{depth}", millions, _IMAGENET,
                    f"The {depth}-layer residual network of He et al. 2016.",
                    weights=f"ResNet{depth}_Weights.IMAGENET1K_V1")

@@ -195,8 +195,10 @@ class ImageRecipe(Recipe):
         (folder / "classes.json").write_text(json.dumps(self.classes, indent=0), encoding="utf8")
 
     def facts(self) -> dict[str, Any]:
-        """How often the mean of the weights names a validation photo right."""
-        return {"top1 of the mean of the cycles' ends, which is what the file holds": f"{self.averaged:.4g}"}
+        """How often what the file holds names a validation photo right."""
+        several = len(self.cycles) - self.counts_from > 1
+        what = "of the mean of the cycles' ends" if several else "with BatchNorm's statistics from whole photos"
+        return {f"top1 {what}, which is what the file holds": f"{self.averaged:.4g}"}
 
     def fetch(self, folder: Path) -> None:
         """Tiny ImageNet from the hub (zh-plus/tiny-imagenet), 100,000 photos of which half are taken."""

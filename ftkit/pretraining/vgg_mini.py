@@ -16,7 +16,7 @@ class VGGMini(ImageRecipe):
     about = "torchvision's VGG with batch norm and a small head, input 64x64, pretrained on photos of 200 classes."
     weaknesses = ("As resnet-mini: 64x64 pixels and 200 classes, nearly a third of them animals. It needs 2.6 "
                   "times the multiplications of resnet-mini for a picture.")
-    cycles = (Cycle(10, 0.1, 0.6), Cycle(6, 0.1, 0.6), Cycle(4, 0.06, 0.6))
+    cycles = (Cycle(10, 0.1, 0.6), Cycle(6, 0.1, 0.6))
     own_steps = sum(cycle.epochs for cycle in cycles) * (ImageRecipe.photos // ImageRecipe.batch_size)
     # Five times VGG halves the picture: of 64 pixels 2x2 places are left, of fewer only one, at the top left. So what
     # the first cycle learns from small photos is a start, quick to come by; its end does not count for the mean.

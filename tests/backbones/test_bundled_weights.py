@@ -26,7 +26,7 @@ def folder_of(spec: BackboneSpec) -> Path:
 
 def test_each_folder_has_its_row() -> None:
     assert {spec.name for spec in BUNDLED} == {path.name for path in (bundled_root() / "backbones").iterdir()}
-    assert {"bert-mini", "gpt2-mini", "resnet-mini"} <= {spec.name for spec in BUNDLED}
+    assert {"bert-mini", "gpt2-mini", "resnet-mini", "vgg-mini"} <= {spec.name for spec in BUNDLED}
 
 
 @pytest.mark.parametrize("spec", BUNDLED, ids=lambda spec: spec.name)
@@ -72,7 +72,8 @@ def test_bert_mini_can_spell_any_word() -> None:
     assert tokenizer.unk_token_id not in ids
 
 
-@pytest.mark.parametrize(("name", "data", "epochs"), [("bert-mini", "reviews", 4), ("resnet-mini", "signs", 8)])
+@pytest.mark.parametrize(("name", "data", "epochs"), [("bert-mini", "reviews", 4), ("resnet-mini", "signs", 8),
+                                                       ("vgg-mini", "signs", 8)])
 def test_the_frozen_body_alone_is_worth_more_than_a_random_one(name: str, data: str, epochs: int) -> None:
     """A head on the pretrained body against a head on a body of random weights, both trained alike."""
     few = load_data(data, limit=300)

@@ -160,7 +160,7 @@ def test_the_wrong_modality_of_a_folder(tmp_path: Path) -> None:
 def test_out_of_reach(name: str, task: Task, host: str) -> None:
     with pytest.raises(WeightsError, match=f"'{name}' are not on this machine and {host} cannot be reached") as got:
         load_backbone(name, task)
-    usable = "resnet-mini" if task is IMAGE else "bert-mini, gpt2-mini, minilm"
+    usable = "resnet-mini, vgg-mini" if task is IMAGE else "bert-mini, gpt2-mini, minilm"
     assert f"Usable now: {usable}." in str(got.value) or "/" in name
 
 
@@ -411,7 +411,7 @@ def test_list_backbones() -> None:
         assert row["licence"]
         assert row["about"].endswith(".")
     assert [row["name"] for row in rows if row["offline"]] == [
-        "bert-mini", "gpt2-mini", "minilm", "resnet-mini"]
+        "bert-mini", "gpt2-mini", "minilm", "resnet-mini", "vgg-mini"]
     json.dumps(rows)
 
 

@@ -53,6 +53,7 @@ TARGETS = (
     Target("bert-mini", "reviews", 500, 3, 1e-4, "topic"),
     Target("gpt2-mini", "reviews", 500, 3, 1e-4, "topic"),
     Target("resnet-mini", "signs", 600, 10, 1e-3),
+    Target("vgg-mini", "signs", 600, 10, 1e-3),
 )
 WAYS = ("from scratch", "linear probe", "fine-tuned")
 

@@ -118,15 +118,30 @@ def test_the_mean_of_the_cycles_ends(tmp_path: Path) -> None:
     assert not net.training
 
 
-@pytest.mark.parametrize("recipe", [VGGMini(Path(), steps=200), BertMini(Path(), steps=200)], ids=["vgg", "bert"])
-def test_the_rate_rises_and_falls_to_nothing(recipe: Recipe) -> None:
-    rates = [recipe.rate(step) for step in range(200)]
+@pytest.mark.parametrize(("recipe", "steps"), [
+    (VGGMini(Path(), steps=320), range(200)), (VGGMini(Path(), steps=320), range(200, 320)),
+    (BertMini(Path(), steps=200), range(200))], ids=["vgg, first cycle", "vgg, second cycle", "bert"])
+def test_the_rate_rises_and_falls_to_nothing(recipe: Recipe, steps: range) -> None:
+    rates = [recipe.rate(step) for step in steps]
     top = rates.index(max(rates))
     assert max(rates) == 1.0
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top + 1 :] == sorted(rates[top + 1 :], reverse=True)
     assert 0 < rates[0] < 0.2
     assert rates[-1] < 0.001
+
+
+def test_vgg_learns_from_whole_photos_after_its_first_cycle_and_only_then_counts() -> None:
+    """Five halvings leave one place of a photo under 64 pixels: what is learnt there is a start, and not averaged."""
+    recipe = VGGMini(Path(), steps=320)
+    edges = [recipe._edge(step) for step in range(320)]
+    assert set(edges[:200]) == {40, 48, 56}
+    assert set(edges[200:]) == {64}
+    net = recipe.build()
+    recipe.images, recipe.labels = torch.randint(0, 255, (8, 3, 64, 64), dtype=torch.uint8), torch.zeros(8)
+    before = net.features[0].weight.clone()  # type: ignore[index, union-attr]
+    recipe.average(net)  # the end of the first cycle is not even looked for
+    assert torch.equal(net.features[0].weight, before)  # type: ignore[index, union-attr]
 
 
 def test_an_epoch_goes_through_all_examples_once() -> None:
