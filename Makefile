@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: lab demo test style notebooks bench transfer clean
+.PHONY: lab demo test style notebooks book bench transfer clean
 
 lab: $(READY)            ## open JupyterLab on the first lesson
 	$(BIN)/ftkit lab
@@ -16,11 +16,14 @@ test: $(READY)           ## every test: unit, contract, and the lessons themselv
 	$(BIN)/python -m pytest
 
 style: $(READY)          ## ruff and types
-	$(BIN)/ruff check ftkit tests
+	$(BIN)/ruff check ftkit tests book
 	$(BIN)/mypy
 
 notebooks: $(READY)      ## run all lessons anew and strip timestamps, widget state and paths
 	$(BIN)/python -m ftkit.lessons.execute notebooks/*.ipynb
+
+book: $(VENV)/.book      ## the lessons, a glossary and the API's reference as web pages, in build/book/html
+	$(BIN)/python book/build_book.py
 
 bench: $(READY)          ## against a hand-written loop, the Hugging Face Trainer and Lightning
 	$(BIN)/python -m pip install --quiet "lightning>=2.5"
@@ -31,6 +34,11 @@ transfer: $(READY)       ## what pretraining buys: from scratch, probe, fine-tun
 
 clean:                   ## remove the environment (about 6 GB)
 	rm -rf $(VENV)
+
+# What the book needs beside ftkit; asked for once, so that the book can then be built without a network.
+$(VENV)/.book: $(READY)
+	$(BIN)/python -m pip install --quiet --editable ".[book]"
+	@touch $@
 
 # Python 3.11 or newer is needed; the first that is found is taken.
 $(READY): pyproject.toml

@@ -107,3 +107,4 @@ IMAGE = (
 )
 
 SPECS: dict[str, BackboneSpec] = {spec.name: spec for spec in (*TEXT, *IMAGE)}
+"""Every backbone that has a name here: what `list_backbones` lists."""

@@ -69,16 +69,17 @@ def copy_lessons(source: Path, target: Path) -> Path:
     with contextlib.suppress(OSError, ValueError):
         copied = json.loads(manifest.read_text(encoding="utf8"))
     kept = []
-    with disk_errors(target):
-        for file in sorted(path for path in source.rglob("*") if path.is_file()):
-            name = file.relative_to(source).as_posix()
-            place, fresh = target / name, file.read_bytes()
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        name = file.relative_to(source).as_posix()
+        place, fresh = target / name, file.read_bytes()
+        with disk_errors(place):
             if place.exists() and _digest(place.read_bytes()) not in (copied.get(name), _digest(fresh)):
                 kept.append(name)
                 continue
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(fresh)
-            copied[name] = _digest(fresh)
+        copied[name] = _digest(fresh)
+    with disk_errors(manifest):
         manifest.write_text(json.dumps(copied, indent=1), encoding="utf8")
     if kept:
         print(f"Your changed copies stay as they are: {', '.join(kept)}.", file=sys.stderr)

@@ -19,6 +19,7 @@ from ftkit.strategies.probe import LinearProbe
 
 STRATEGIES: dict[str, type[Strategy]] = {strategy.name: strategy for strategy in (
     LinearProbe, Full, LastK, GradualUnfreeze, Discriminative, BatchNormOnly, BitFit, Custom)}
+"""Every strategy by the name that the command line and `make_strategy` take, such as "last_k"."""
 
 _BLOCK = re.compile(r"^block_(\d+)$")  # names of parameters have underscores of their own
 

@@ -10,6 +10,7 @@ from ftkit.tasks.image_classification import ImageClassification
 from ftkit.tasks.text_classification import TextClassification
 
 TASKS: dict[str, type[Task]] = {task.name: task for task in (TextClassification, ImageClassification)}
+"""Every task by its name, such as "text-classification"."""
 
 __all__ = ["TASKS", "Batch", "Encoded", "ImageClassification", "LossSum", "Task", "TextClassification", "make_task"]
 

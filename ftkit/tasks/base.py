@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 Batch = dict[str, Tensor]
+"""The examples of one step, as the network takes them: tensors by name, and "labels"."""
 
 
 class Processor(Protocol):

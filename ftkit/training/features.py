@@ -25,7 +25,7 @@ class FeatureCaches:
     """
 
     def __init__(self, session: TrainSession) -> None:
-        # Weakly: a session that held itself in a circle would keep its optimizer's memory until Python looks for circles.
+        # Weakly: a session that held itself in a circle would stay in memory until Python looks for circles.
         self.session: TrainSession = weakref.proxy(session)
         self.caches: dict[str, PrefixCache] = {}
         self.refused = ""
