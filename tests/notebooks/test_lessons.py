@@ -13,9 +13,17 @@ import pytest
 
 from ftkit.lessons.check import Verdict
 from ftkit.lessons.course import as_student, as_teacher
+from ftkit.lessons.execute import memory_of_torch
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
+MEMORY = 1.6e9  # bytes that a kernel may hold at its peak, above one that has only imported torch
+CORE_SECONDS = 2 * 120  # two minutes on two cores; processor time, because other programs may run beside the tests
+COST = """# NBVAL_IGNORE_OUTPUT
+import json as _json, os as _os, time as _time
+from ftkit.machine import peak_memory as _peak
+with open(_os.environ["LESSON_COST"], "w") as _file:
+    _json.dump({"memory": _peak(), "core_seconds": _time.process_time()}, _file)"""
 
 
 def read(lesson: Path) -> dict:
@@ -80,6 +88,8 @@ def both_forms(lesson: Path) -> dict:
             assert unmet != stub
             cells.append({**student, "id": f"{number}-stub", "source": unmet})
         cells.append(expecting({**student, "id": f"{number}-solution"}, "".join(teacher["source"]), solved))
+    cells.append({"cell_type": "code", "id": "cost", "metadata": {}, "source": COST, "outputs": [],
+                  "execution_count": None})
     return {**read(lesson), "cells": cells}
 
 
@@ -90,15 +100,31 @@ def without_remarks(notebook: dict) -> list[dict]:
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 def test_lesson_runs(lesson: Path, tmp_path: Path) -> None:
-    """Every cell of a fresh kernel gives no error, and none asks the network; stubs are unmet and solutions right."""
-    tried, both = tmp_path / "tried.txt", tmp_path / lesson.name
+    """No cell of a fresh kernel fails or asks the network; stubs are unmet, solutions right; limits are kept."""
+    tried, both, cost = tmp_path / "tried.txt", tmp_path / lesson.name, tmp_path / "cost.json"
     both.write_text(json.dumps(both_forms(lesson)), encoding="utf8")
     command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-cell-timeout=300", "-p",
                "no:cacheprovider", "-o", "addopts=", str(both)]
-    run = subprocess.run(command, env=offline(tried), cwd=tmp_path, capture_output=True, text=True, timeout=880)
+    env = {**offline(tried), "LESSON_COST": str(cost)}
+    run = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=880)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert re.search(r"\d+ passed", run.stdout)
     assert not tried.exists(), tried.read_text()
+    used, torch_alone = json.loads(cost.read_text()), memory_of_torch()
+    assert used["memory"] - torch_alone <= MEMORY, (
+        f"{used['memory'] / 1e9:.2f} GB at the peak, {torch_alone / 1e9:.2f} GB of it to import torch (a CUDA build's "
+        f"libraries are counted there); {MEMORY / 1e9} GB above that are allowed")
+    assert used["core_seconds"] <= CORE_SECONDS, f"{used['core_seconds']:.0f} core-seconds: over 2 minutes on 2 cores"
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
+def test_what_its_header_says_was_measured_is_within_the_limits(lesson: Path) -> None:
+    """`make notebooks` has measured on two cores that were free; that is what readers are told."""
+    line = re.search(r"Last run: (\d+) seconds .*?(?:at most ([\d.]+) GB of memory, ([\d.]+) GB of it to load torch|;)",
+                     "".join(read(lesson)["cells"][0]["source"]))
+    assert line, "run: make notebooks"
+    assert int(line[1]) <= 120
+    assert not line[2] or float(line[2]) - float(line[3]) <= MEMORY / 1e9
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
