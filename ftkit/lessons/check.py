@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftkit.errors import check_name
-from ftkit.lessons import lesson_00, lesson_01, lesson_04
+from ftkit.lessons import lesson_00, lesson_01, lesson_03, lesson_04
 from ftkit.lessons.exercise import Exercise
 from ftkit.lessons.progress import record
 
@@ -26,7 +26,8 @@ class Verdict:
         return f"{'Right' if self.right else 'Not yet'} ({self.number}): {self.text}"
 
 
-EXERCISES: dict[str, Exercise] = {**lesson_00.EXERCISES, **lesson_01.EXERCISES, **lesson_04.EXERCISES}
+EXERCISES: dict[str, Exercise] = {**lesson_00.EXERCISES, **lesson_01.EXERCISES, **lesson_03.EXERCISES,
+                                  **lesson_04.EXERCISES}
 
 
 def exercises(lesson: str = "") -> list[str]:

@@ -50,6 +50,30 @@ QUESTIONS: dict[str, tuple[Question, ...]] = {
                       "From random weights, the same layers take larger steps.",
                   "it saves memory": "The learning rate changes no memory."}),
     ),
+    "03": (
+        Question("Your own pictures go into a network that was pretrained on photos. With which mean and deviation are "
+                 "they normalised?",
+                 "with those of the pretraining", "The first filters were learned for numbers on that scale.",
+                 {"with their own, so that their mean is 0":
+                      "Then the same grey would be another number in each data set. The filters know one scale.",
+                  "with none, if they are drawings": "The network does not know what a drawing is. It knows numbers."}),
+        Question("The head alone is trained with augment=\"shift\". Why does each epoch take longer than without?",
+                 "frozen layers compute anew in each epoch",
+                 "Every epoch shows other pictures, so nothing that was kept would fit.",
+                 {"shifting a picture takes longer than the whole network does":
+                      "It copies a few numbers. The convolutions take the time.",
+                  "the frozen layers now train as well": "They stay frozen. ft.audit would show it."}),
+        Question("A network with BatchNorm, in train mode, gets a single picture. With which mean is it normalised?",
+                 "with its own", "The mean is that of the batch, and the batch is this picture.",
+                 {"with that of the training pictures": "That is eval mode: there the running statistics are used.",
+                  "with 0, since one picture has no mean": "It has many pixels, and they have one."}),
+        Question("The pretrained network was ahead with ten signs of each kind and with eighty. What did it bring?",
+                 "filters for edges, colours and shapes",
+                 "It learned them from photos, and signs have edges, colours and shapes too.",
+                 {"the signs themselves: there are streets in photos":
+                      "None of its 200 kinds of things is a road sign, and these here are drawn.",
+                  "a better head": "The head is fresh in both."}),
+    ),
     "04": (
         Question("Only the first block and the head train. How long is the way of the gradient?",
                  "through all blocks", "It crosses the frozen ones on its way.",
