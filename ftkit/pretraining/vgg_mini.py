@@ -14,7 +14,7 @@ class VGGMini(ImageRecipe):
 
     name = "vgg-mini"
     about = "torchvision's VGG with batch norm and a small head, input 64x64, pretrained on photos of 200 classes."
-    weaknesses = ("As resnet-mini: 64x64 pixels and 200 classes, nearly a third of them animals. It needs 2.6 "
+    weaknesses = ("As resnet-mini: 64x64 pixels and 200 classes, nearly a third of them animals. It needs 2.7 "
                   "times the multiplications of resnet-mini for a picture.")
     cycles = (Cycle(10, 0.1, 0.6), Cycle(6, 0.1, 0.6))
     own_steps = sum(cycle.epochs for cycle in cycles) * (ImageRecipe.photos // ImageRecipe.batch_size)

@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from scipy.stats import binomtest
 
 from ftkit.errors import UserError
 from ftkit.report.calibration import Bin, Calibration, calibration
@@ -82,12 +83,10 @@ def _draw_counts(axes: Axes, found: Calibration) -> None:
     axes.set(ylim=(0, 1.6 * most), yticks=[])
 
 
-def wilson(one: Bin, z: float = 1.96) -> tuple[float, float]:
+def wilson(one: Bin) -> tuple[float, float]:
     """The 95 % interval of a bin's accuracy (Wilson 1927): it has a width even where all answers are right."""
-    n, share = one.examples, one.accuracy
-    middle = (share + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * float(np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
-    return middle - half, middle + half
+    interval = binomtest(round(one.accuracy * one.examples), one.examples).proportion_ci(0.95, "wilson")
+    return float(interval.low), float(interval.high)
 
 
 def _key() -> list[Any]:
