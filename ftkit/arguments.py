@@ -14,15 +14,19 @@ from ftkit.errors import UserError, check_name
 COMMANDS = {
     "train": "fine-tune a model on your data",
     "predict": "ask a fine-tuned model",
+    "generate": "let a text generator write",
+    "speak": "read a text aloud into a sound file",
     "list": "the backbones and data sets that have a name here",
     "demo": "the shortest whole story: from scratch, frozen, fine-tuned",
     "lab": "open the lessons in JupyterLab",
-    "course": "the lessons in a folder of yours, or in a form for students or teachers",
+    "course": "the lessons in a folder of yours, in a form for students or teachers, or packed for an offline class",
     "progress": "the progress files of a class, in one table",
     "doctor": "what this machine can do, and what to mend",
 }
-STRATEGIES = "probe, full, last_k:k=2, gradual, discriminative, bn_only, bitfit, custom:head=1,block_5=0.1"
-TASKS = "text-classification, image-classification"
+STRATEGIES = ("probe, full, frozen_stem, last_k:k=2, gradual, discriminative, bn_only, bitfit, half, "
+              "lora:r=8, ia3, prompt:n=16, drop_layers:k=2, custom:head=1,block_5=0.1")
+TASKS = ("text-classification, image-classification, audio-classification, ctc, speech-to-text, text-to-speech, "
+         "causal-lm, dpo, ipo, reward")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -38,8 +42,8 @@ def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
     parser.add_argument("--version", action="version", version=f"ftkit {ftkit.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
     fill: dict[str, Callable[[argparse.ArgumentParser], None]] = {
-        "train": _train, "predict": _predict, "list": _list, "demo": _demo, "lab": _lab,
-        "course": _course, "progress": _progress, "doctor": _doctor}
+        "train": _train, "predict": _predict, "generate": _generate, "speak": _speak, "list": _list, "demo": _demo,
+        "lab": _lab, "course": _course, "progress": _progress, "doctor": _doctor}
     for name, about in COMMANDS.items():
         fill[name](commands.add_parser(name, help=about, description=f"{about[0].upper()}{about[1:]}.",
                                        allow_abbrev=False))
@@ -53,10 +57,15 @@ def _train(parser: argparse.ArgumentParser) -> None:
     add("--backbone", required=True, metavar="NAME_OR_PATH",
         help="see 'ftkit list'; or owner/name on the hub, or a folder")
     add("--task", help=f"{TASKS}; follows from the data if left out")
-    add("--strategy", default="full", metavar="NAME[:key=value,…]", help=f"what trains: {STRATEGIES} (default: full)")
+    add("--strategy", metavar="NAME[:key=value,…]",
+        help=f"what trains: {STRATEGIES} (default: full; for sounds frozen_stem)")
     add("--epochs", type=at_least(1), default=3, metavar="N", help="passes over the data (default: 3)")
     add("--lr", type=number, metavar="X", help="learning rate (default: chosen for the strategy)")
-    add("--batch-size", type=at_least(1), metavar="N", help="examples per batch (default: 16 texts, 32 images)")
+    add("--batch-size", type=at_least(1), metavar="N",
+        help="examples per batch (default: 16 texts, 32 images, at most 32 sounds)")
+    add("--batch-seconds", type=number, metavar="X", help="of sound in a batch at most (default: 30)")
+    add("--beta", type=number, metavar="X", help="of dpo and ipo: how dear it is to leave the model that training "
+        "began from (default: 0.1)")
     add("--limit", type=at_least(2), metavar="N", help="train on a stratified subset of N examples")
     add("--seed", type=at_least(0), default=0, metavar="N",
         help="of splits, batches, dropout and the new head (default: 0)")
@@ -68,6 +77,8 @@ def _train(parser: argparse.ArgumentParser) -> None:
     add("--test", metavar="PATH", help="evaluate on this file or folder (default: a held-out part of the data)")
     add("--resume", action="store_true", help="go on from the checkpoint of an interrupted run")
     add("--out", metavar="DIR", help="save the model and its history here, and checkpoints on the way")
+    add("--merge", action="store_true", help="of lora and ia3: save a plain model with the adapters in its weights; "
+        "without, the adapters and the head alone, which peft opens too")
     add("--json", action="store_true", help="the last line of stdout is the result as one JSON object")
     add("--text-column", metavar="NAME", help="of a table (default: found by its name)")
     add("--label-column", metavar="NAME", help="of a table (default: found by its name)")
@@ -86,8 +97,37 @@ def _train(parser: argparse.ArgumentParser) -> None:
 
 def _predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", required=True, metavar="DIR", help="what 'ftkit train --out DIR' saved")
-    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a text, or the path of an image")
+    parser.add_argument("inputs", nargs="+", metavar="INPUT", help="a text, or the path of an image or a sound")
     parser.add_argument("--json", action="store_true", help="a JSON list instead of a table")
+
+
+def _generate(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--model", required=True, metavar="DIR_OR_NAME",
+        help="what 'ftkit train --task causal-lm --out DIR' saved, or gpt2-mini")
+    add("prompt", help="how the text begins")
+    add("--max-new-tokens", type=at_least(1), default=100, metavar="N",
+        help="where to stop at the latest (default: 100)")
+    add("--temperature", type=float, default=1.0, metavar="X",
+        help="below 1 the likely becomes likelier; 0 takes the best token always (default: 1)")
+    add("--top-k", type=at_least(0), default=0, metavar="K",
+        help="draw from the K best tokens only (default: 0, no limit)")
+    add("--top-p", type=float, default=1.0, metavar="P",
+        help="draw from the best tokens that together reach this probability (default: 1, no limit)")
+    add("--repetition-penalty", type=float, default=1.0, metavar="X", help="above 1, repetitions lose (default: 1)")
+    add("--seed", type=at_least(0), default=0, metavar="N", help="of the draws (default: 0)")
+    add("--json", action="store_true", help="one JSON object instead of the text")
+
+
+def _speak(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, metavar="DIR_OR_NAME",
+                        help="what 'ftkit train --task text-to-speech --out DIR' saved, or tacotron-mini")
+    parser.add_argument("text", help="a sentence; numbers written as words")
+    parser.add_argument("--out", required=True, metavar="FILE", help="a .wav, .flac, .ogg or .mp3 file")
+    parser.add_argument("--vocoder", metavar="DIR_OR_NAME", help="a WaveNet (default: Griffin-Lim, without a network)")
+    parser.add_argument("--seed", type=at_least(0), default=0, metavar="N",
+                        help="chance is part of a voice (default: 0)")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a sentence")
 
 
 def _list(parser: argparse.ArgumentParser) -> None:
@@ -105,12 +145,16 @@ def _lab(parser: argparse.ArgumentParser) -> None:
 
 
 def _course(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("action", type=one_of("action", "get", "build"), help="get: copy the lessons into DIR; files "
-                        "that you have changed stay as they are. build: write the form for students or for teachers")
-    parser.add_argument("folder", nargs="?", metavar="DIR", help="for get")
+    parser.add_argument("action", type=one_of("action", "get", "build", "pack"), help="get: copy the lessons into DIR; "
+                        "files that you have changed stay as they are. build: write the form for students or for "
+                        "teachers. pack: fill DIR with wheels of everything, to install from without a network")
+    parser.add_argument("folder", nargs="?", metavar="DIR", help="for get and pack")
     parser.add_argument("--student", action="store_true", help="without outputs; exercises as stubs")
     parser.add_argument("--teacher", action="store_true", help="with solutions, notes, and how long cells take")
     parser.add_argument("--out", metavar="DIR", help="for build: a new folder")
+    parser.add_argument("--platform", metavar="NAME", help="for pack: linux, linux-arm, macos or windows (default: as "
+                        "here)")
+    parser.add_argument("--python", metavar="X.Y", help="for pack: the class's Python (default: as here)")
 
 
 def _progress(parser: argparse.ArgumentParser) -> None:

@@ -11,6 +11,7 @@ from ftkit.data.columns import from_tables
 from ftkit.data.examples import Examples, Label, Source, Wanted
 from ftkit.data.files import read_table
 from ftkit.data.labels import clean_column, natural_key
+from ftkit.data.passages import from_passages
 from ftkit.data.report import DataReport
 from ftkit.data.sounds import read_sounds, sound_labels
 from ftkit.data.table import Table
@@ -40,6 +41,8 @@ BUNDLED = {spec.name: spec for spec in (
             "Drawn road signs, 64x64 pixels, in every weather; label=\"condition\" names the weather",
             "image", {"mirror": False}),
     Bundled("commands", "commands", "label", "16 words spoken by 48 synthetic voices, one second each", "audio"),
+    Bundled("readings", "readings", "text", "Sentences of the logbook, read by one synthetic voice, and their texts",
+            "audio"),
 )}
 DIGITS = "digits"
 NAMES = (*BUNDLED, DIGITS, *UNLABELLED)
@@ -50,7 +53,7 @@ def list_data() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for spec in BUNDLED.values():
         labels = _labels(spec)
-        names = {str(name) for name in labels if name is not None}
+        names = {str(name) for name in labels if name is not None and spec.label != "text"}
         rows.append({"name": spec.name, "modality": spec.modality, "examples": len(labels),
                      "labels": sorted(names, key=natural_key), "description": spec.description})
     rows.append({"name": DIGITS, "modality": "image", "examples": 1797, "labels": [str(i) for i in range(10)],
@@ -70,7 +73,9 @@ def read_bundled(name: str, report: DataReport, wanted: Wanted) -> Source:
     if spec.modality == "audio":
         if wanted.text is not None or wanted.label is not None:
             raise DataError(f"'{name}' has no columns: leave text= and label= out.")
-        return read_sounds(bundled_root() / spec.file, name)
+        return read_sounds(bundled_root() / spec.file, name, spec.label)
+    if wanted.passages and spec.modality == "text":
+        return from_passages(name, {"all": _table(spec, report)}, report, wanted)
     wanted = replace(wanted, label=wanted.label or spec.label, modality=spec.modality)
     source = from_tables(name, {"all": _table(spec, report)}, report, wanted)
     source.options |= spec.options
@@ -85,7 +90,7 @@ def near_bundled(name: str) -> bool:
 def _labels(spec: Bundled) -> list[Label | None]:
     """The label of every example."""
     if spec.modality == "audio":
-        return [*sound_labels(bundled_root() / spec.file)]
+        return [*sound_labels(bundled_root() / spec.file, spec.label)]
     return clean_column(_table(spec, DataReport()).columns[spec.label])
 
 

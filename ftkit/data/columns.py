@@ -33,18 +33,18 @@ def from_tables(name: str, tables: dict[str, Table], report: DataReport, wanted:
         DataError: No column, or more than one, can be the text or the label.
     """
     first = next(iter(tables.values()))
-    label = None if wanted.label is None else _named(first, wanted.label, "label column")
-    text_column = _find_input(first, wanted.text, label, wanted.modality)
+    label = None if wanted.label is None else named(first, wanted.label, "label column")
+    text_column = find_input(first, wanted.text, label, wanted.modality)
     label_column = label or _find_label(first, text_column, report)
     if text_column == label_column:
         raise DataError(f"Column '{text_column}' of {first.where} cannot be both the input and the label.")
     report.notes.append(f"input column '{text_column}', label column '{label_column}'")
     if list(tables) == ["all"]:
-        tables = _divide(first, report)
+        tables = divide(first, report)
     parts = {}
     for split, table in tables.items():
         for column, kind in ((text_column, "input column"), (label_column, "label column")):
-            _named(table, column, kind)
+            named(table, column, kind)
         part = _examples(table, text_column, label_column, report, may_lack_labels=split in ("valid", "test"))
         if part is not None:
             parts[split] = part
@@ -52,7 +52,7 @@ def from_tables(name: str, tables: dict[str, Table], report: DataReport, wanted:
     return Source(name, modality, parts, first.class_names.get(label_column, []), (text_column, label_column))
 
 
-def _named(table: Table, column: str, kind: str) -> str:
+def named(table: Table, column: str, kind: str) -> str:
     """The table's own spelling of a column that the caller named."""
     by_lower = {name.lower(): name for name in table.columns}
     if column in table.columns:
@@ -62,9 +62,10 @@ def _named(table: Table, column: str, kind: str) -> str:
     return by_lower[column.lower()]
 
 
-def _find_input(table: Table, text: str | None, label: str | None, modality: str | None) -> str:
+def find_input(table: Table, text: str | None, label: str | None, modality: str | None) -> str:
+    """The column of inputs: the one that was named, else by its name, else the only one that holds texts."""
     if text is not None:
-        return _named(table, text, "text column")
+        return named(table, text, "text column")
     if table.images and modality != "text":
         if len(table.images) > 1:
             raise DataError(f"{table.where} has several image columns ({', '.join(sorted(table.images))}). "
@@ -122,7 +123,7 @@ def _listed(table: Table) -> str:
     return f"the column {names}" if len(table.columns) == 1 else f"the columns {names}"
 
 
-def _divide(table: Table, report: DataReport) -> dict[str, Table]:
+def divide(table: Table, report: DataReport) -> dict[str, Table]:
     """The table by its split column, if it has one whose values name splits."""
     column = next((name for name in table.columns if name.lower() == "split"), None)
     if column is None:

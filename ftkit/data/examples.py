@@ -66,11 +66,18 @@ class Examples:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the caller named: the input's column, the label's column, and a modality. None leaves it to ftkit."""
+    """What the caller named: the input's column, the label's column, a modality. None leaves it to ftkit.
+
+    Args:
+        passages: Whether texts are wanted for a language model: without classes.
+        pairs: Whether prompts with a chosen and a rejected reply are wanted.
+    """
 
     text: str | None = None
     label: str | None = None
     modality: str | None = None
+    passages: bool = False
+    pairs: bool = False
 
 
 @dataclass
@@ -84,6 +91,9 @@ class Source:
         label_order: Class names in the order that the source fixes, such as a ClassLabel; empty if it fixes none.
         columns: The input's and the label's column, so that `test=` is read by the same ones; None without columns.
         options: What the task must know of these data beside their labels.
+        transcripts: Whether the labels are what is said in each sound: texts, not classes.
+        passages: Whether these are texts without classes, for a language model; targets and keys are set then.
+        pairs: Whether the targets are pairs of replies; `passages` is then True as well.
     """
 
     name: str
@@ -92,3 +102,6 @@ class Source:
     label_order: list[str] = field(default_factory=list)
     columns: tuple[str, str] | None = None
     options: dict[str, Any] = field(default_factory=dict)
+    transcripts: bool = False
+    passages: bool = False
+    pairs: bool = False

@@ -38,7 +38,7 @@ def read_table(path: Path, report: DataReport) -> Table:
     return table
 
 
-def _decode(path: Path) -> str:
+def decode(path: Path) -> str:
     """The text of a file without a byte-order mark, or an error that says where it stops being UTF-8."""
     raw = path.read_bytes()
     try:
@@ -54,7 +54,7 @@ def _decode(path: Path) -> str:
 
 
 def _read_csv(path: Path, report: DataReport) -> Table:
-    content = _decode(path)
+    content = decode(path)
     header = content.splitlines()[0]
     # Spreadsheets set to a language with decimal commas write semicolons, and some exports write tabs.
     delimiter = "," if "," in header else next((mark for mark in ";\t|" if mark in header), ",")
@@ -64,7 +64,7 @@ def _read_csv(path: Path, report: DataReport) -> Table:
 
 
 def _read_tsv(path: Path, report: DataReport) -> Table:
-    content = _decode(path)
+    content = decode(path)
     try:
         records = _records(path, content, "\t", csv.QUOTE_MINIMAL)
         swallowed = any("\t" in cell and "\n" in cell for _, cells in records for cell in cells)
@@ -108,7 +108,7 @@ def _from_records(path: Path, records: list[tuple[int, list[str]]]) -> Table:
 
 
 def _read_json_lines(path: Path, report: DataReport) -> Table:
-    lines = [(i, line) for i, line in enumerate(_decode(path).split("\n"), 1) if line.strip()]
+    lines = [(i, line) for i, line in enumerate(decode(path).split("\n"), 1) if line.strip()]
     rows = []
     for number, line in lines:
         try:
@@ -123,7 +123,7 @@ def _read_json_lines(path: Path, report: DataReport) -> Table:
 
 def _read_json(path: Path, report: DataReport) -> Table:
     try:
-        content = json.loads(_decode(path))
+        content = json.loads(decode(path))
     except json.JSONDecodeError as error:
         hint = " One object per line? Then name it .jsonl." if error.msg == "Extra data" else ""
         raise DataError(f"{path} is not JSON: {error.msg} at line {error.lineno}.{hint}") from None
@@ -160,4 +160,6 @@ def _read_parquet(path: Path, report: DataReport) -> Table:
 def _advice(suffix: str) -> str:
     if suffix in (".xlsx", ".xls", ".ods"):
         return " Save the sheet as CSV UTF-8."
+    if suffix == ".txt":
+        return " To train a text generator on it, pass task='causal-lm'."
     return " Unpack it first." if suffix in (".zip", ".gz", ".tar", ".tgz", ".bz2", ".xz", ".7z") else ""

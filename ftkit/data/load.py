@@ -13,11 +13,16 @@ from ftkit.data.report import DataReport, add_summaries, measure, plural
 from ftkit.data.sources import open_source
 from ftkit.data.split import Data, Split
 from ftkit.data.splits import make_splits
+from ftkit.data.transcripts import check_transcripts, drop_unreadable, swapped
 from ftkit.data.unlabelled import UNLABELLED, read_unlabelled
 from ftkit.errors import DataError, check_name
 
 if TYPE_CHECKING:
     from ftkit.tasks import Task
+
+
+_BY_PAIRS = ("dpo", "ipo", "reward")  # tasks for prompts with a chosen and a rejected reply
+_BY_TEXT = ("ctc", "speech-to-text", "text-to-speech")  # tasks for sounds and their texts
 
 
 def load_data(
@@ -38,12 +43,18 @@ def load_data(
 
     Args:
         source: A name of `list_data` such as "reviews" or "signs"; a CSV, TSV, JSON Lines, JSON or Parquet file; a
-            folder with one folder of images or sounds per class, or with train, valid and test above these; a pandas
+            folder with one folder of images or sounds per class, or with train, valid and test above these; a folder of
+            sounds with a metadata.csv (file_name,text) for recognition; a pandas
             DataFrame; a datasets.Dataset or DatasetDict; a name on the hub ("owner/name" or
-            "owner/name:configuration").
+            "owner/name:configuration"). With task="causal-lm" also a text file or a folder of them, and tables with
+            the columns prompt and completion, or with a column of chats, messages. With task="dpo", "ipo" or "reward"
+            tables with the columns prompt, chosen and rejected.
         text: The input's column; found by its name if left out.
-        label: The label's column; found by its name if left out. Lists of labels make a multi-label task.
-        task: "text-classification" or "image-classification", if it should not follow from the source.
+        label: The label's column; found by its name if left out. Lists of labels make a multi-label task. For a
+            language model the completion's column.
+        task: "text-classification", "image-classification", "audio-classification", "ctc" (recognition of speech),
+            "speech-to-text" (recognition by Whisper), "text-to-speech" or "causal-lm" (a text generator), if it should
+            not follow from the source.
         test: A second source with the same columns, used whole as the test split.
         valid_fraction: Share for the valid split if none is given, between 0 and 1.
         test_fraction: Share for the test split if none is given, between 0 and 1.
@@ -64,26 +75,35 @@ def load_data(
     """
     _check_arguments(valid_fraction, test_fraction, seed, limit)
     if isinstance(source, str) and source in UNLABELLED:
-        return _unlabelled(source, limit, {"text": text, "label": label, "task": task, "test": test})
+        return _unlabelled(source, limit, task, {"text": text, "label": label, "test": test})
     report = DataReport()
-    modality = None if task is None else _tasks()[check_name("task", task, _tasks())].modality
-    found = open_source(source, report, Wanted(text, label, modality))
+    modality = None if task is None else _held(_tasks()[check_name("task", task, _tasks())])
+    found = open_source(source, report, Wanted(text, label, modality, task == "causal-lm", task in _BY_PAIRS))
     if test is not None:
         _use_as_test(found, test, report)
     report.name, report.modality = found.name, found.modality
-    labels, multilabel = set_targets(found, report)
+    if found.transcripts:
+        if task == "text-to-speech":
+            drop_unreadable(found.parts, report)
+        found.options["letters"] = check_transcripts(found.parts, report)
+    unlabelled = found.transcripts or found.passages
+    labels, multilabel = ((), False) if unlabelled else set_targets(found, report)
     report.multilabel = multilabel
     chosen = _task(task, found, labels, multilabel, report)
 
-    add_keys(found.parts)
+    if not found.passages:
+        add_keys(found.parts)
     check_leaks(found.parts, drop_leaks, report)
     check_duplicates(found.parts, drop_duplicates, report)
-    check_coverage(found.parts, labels, report)
+    if not unlabelled:
+        check_coverage(found.parts, labels, report)
     report.lengths = measure(found.modality, [size for part in found.parts.values() for size in part.sizes])
     parts = make_splits(found.parts, labels, valid_fraction, test_fraction, seed, report)
     train, valid, held_out = (_split(name, part, labels) for name, part in parts.items())
     if limit is not None:
         train, valid = _limited(train, valid, limit, seed, multilabel, report)
+    if task == "text-to-speech":
+        train, valid, held_out = swapped([train, valid, held_out], report)
     for split in (train, valid, held_out):
         report.examples[split.name], report.balance[split.name] = len(split), split.counts()
     add_summaries(report)
@@ -102,17 +122,19 @@ def _check_arguments(valid_fraction: float, test_fraction: float, seed: int, lim
         raise DataError(f"limit={limit}: a whole number of training examples, at least 2.")
 
 
-def _unlabelled(name: str, limit: int | None, given: dict[str, Any]) -> Data:
+def _unlabelled(name: str, limit: int | None, task: str | None, given: dict[str, Any]) -> Data:
     named = [f"{key}=" for key, value in given.items() if value is not None]
     if named:
         raise DataError(f"'{name}' has no classes and splits of its own: leave {', '.join(named)} out.")
-    return read_unlabelled(name, limit)
+    if task is not None and check_name("task", task, _tasks()) not in UNLABELLED[name].tasks:
+        raise DataError(f"'{name}' has no classes: it is for {', '.join(UNLABELLED[name].tasks)}, not for {task}.")
+    return read_unlabelled(name, limit, task)
 
 
 def _use_as_test(found: Source, test: Any, report: DataReport) -> None:
     """Make another source the test split of `found`."""
     text, label = found.columns or (None, None)
-    more = open_source(test, report, Wanted(text, label, found.modality))
+    more = open_source(test, report, Wanted(text, label or None, found.modality, found.passages, found.pairs))
     if more.modality != found.modality:
         raise DataError(f"test= holds {more.modality}, but {found.name} holds {found.modality}.")
     whole = Examples()
@@ -133,15 +155,26 @@ def _task(
     """The task over these labels: the one that was asked for, or the classification task of the modality."""
     from ftkit.tasks import make_task  # imports torch: not before the data are known to be good
 
-    fitting = [task for task, kind in _tasks().items() if kind.modality == found.modality]
+    fitting = [task for task, kind in _tasks().items() if _held(kind) == found.modality
+               and (task in _BY_TEXT) == found.transcripts and (task in _BY_PAIRS) == found.pairs
+               and (found.pairs or kind.generates == found.passages)]
+    if name is not None and name not in fitting and _held(_tasks()[name]) == found.modality == "audio":
+        needs, has = ("text", "classes") if name in _BY_TEXT else ("class", "texts")
+        raise DataError(f"task='{name}' needs a {needs} for each sound, and {found.name} has {has}. For texts: "
+                        "a metadata.csv with the columns file_name and text; for classes: a folder each.")
     if name is not None and name not in fitting:
-        raise DataError(f"task='{name}' needs {_tasks()[name].modality}, but {found.name} holds {found.modality}. "
+        raise DataError(f"task='{name}' needs {_held(_tasks()[name])}, but {found.name} holds {found.modality}. "
                         + (f"Use {' or '.join(fitting)}." if fitting else "ftkit has no task for that yet."))
-    name = name or next((task for task in fitting if task.endswith("classification")), None)
+    name = name or next(iter(fitting), None)
     if name is None:
         report.notes.append(f"ftkit has no {found.modality} task yet: data.task is None")
         return None
     return replace(make_task(name, labels, multilabel), **found.options)
+
+
+def _held(kind: type[Task]) -> str:
+    """What data for this task hold: a voice learns from sounds."""
+    return kind.holds or kind.modality
 
 
 def _tasks() -> dict[str, type[Task]]:

@@ -54,7 +54,7 @@ class DataReport:
 
     def __str__(self) -> str:
         total, labels = sum(self.examples.values()), len(next(iter(self.balance.values()), {}))
-        lines = [f"{self.name}: {total:,} examples ({self.modality}), {labels} labels"
+        lines = [f"{self.name}: {total:,} examples ({self.modality}), {f'{labels} labels' if labels else 'no classes'}"
                  + (", several per example" if self.multilabel else "")]
         lines += [f"  {split:<5} {n:>7,}   {_balance(self.balance[split], n)}" for split, n in self.examples.items()]
         if self.lengths:

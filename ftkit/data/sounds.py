@@ -1,4 +1,4 @@
-"""Bundled sounds: one Parquet file per split, with the columns audio (bytes of a FLAC file), label and speaker."""
+"""Bundled sounds: one Parquet file per split, with the columns audio (bytes of a file), label or text, and speaker."""
 
 from __future__ import annotations
 
@@ -13,8 +13,13 @@ RATE = 16000  # samples a second, of every bundled sound
 _SPLITS = ("train", "valid", "test")
 
 
-def read_sounds(folder: Path, name: str) -> Source:
+def read_sounds(folder: Path, name: str, column: str = "label") -> Source:
     """The sounds of a folder with train.parquet, valid.parquet and test.parquet, decoded: float32 (samples,).
+
+    Args:
+        folder: Where the files are.
+        name: Of the data set.
+        column: "label" for classes, "text" for what is said.
 
     Raises:
         DataError: A file is missing or damaged.
@@ -24,7 +29,7 @@ def read_sounds(folder: Path, name: str) -> Source:
     parts = {}
     for split in _SPLITS:
         found = parts[split] = Examples()
-        columns = _columns(folder, split, ["audio", "label", "speaker"])
+        columns = _columns(folder, split, ["audio", column, "speaker"])
         for row, (raw, label, speaker) in enumerate(zip(*columns, strict=True)):
             try:
                 samples, rate = soundfile.read(io.BytesIO(raw), dtype="float32")
@@ -33,12 +38,12 @@ def read_sounds(folder: Path, name: str) -> Source:
             if rate != RATE:
                 raise DataError(f"{name}: {split}.parquet row {row} has {rate:,} samples a second, not {RATE:,}.")
             found.append(samples, label, f"{name} {split} row {row} ({speaker} says '{label}')", len(samples) / rate)
-    return Source(name, "audio", parts)
+    return Source(name, "audio", parts, transcripts=column == "text")
 
 
-def sound_labels(folder: Path) -> list[str]:
-    """The label of every sound, without decoding any."""
-    return [label for split in _SPLITS for label in _columns(folder, split, ["label"])[0]]
+def sound_labels(folder: Path, column: str = "label") -> list[str]:
+    """The label (or text) of every sound, without decoding any."""
+    return [label for split in _SPLITS for label in _columns(folder, split, [column])[0]]
 
 
 def _columns(folder: Path, split: str, names: list[str]) -> list[list[Any]]:

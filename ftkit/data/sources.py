@@ -12,8 +12,11 @@ from ftkit.data.columns import from_tables
 from ftkit.data.examples import SPLIT_NAMES, Source, Wanted
 from ftkit.data.files import TABLE_SUFFIXES, read_table
 from ftkit.data.folders import SUFFIXES, read_folder
+from ftkit.data.pairs import from_pairs
+from ftkit.data.passages import from_passages, holds_texts, read_texts
 from ftkit.data.report import DataReport
 from ftkit.data.table import Table, from_frame
+from ftkit.data.transcripts import FILE_NAMES, METADATA, metadata_of, read_transcripts
 from ftkit.errors import DataError, UnknownName, check_name, nearest
 
 _OTHER_SUFFIXES = (".txt", ".xlsx", ".xls", ".ods", ".zip", ".gz", ".tar", ".tgz", ".xz", ".bz2", ".7z")
@@ -45,12 +48,22 @@ def looks_like_path(name: str) -> bool:
 def _from_path(path: Path, report: DataReport, wanted: Wanted) -> Source:
     if not path.exists():
         raise DataError(_missing(path))
+    if wanted.passages and holds_texts(path):
+        if wanted.text is not None or wanted.label is not None:
+            raise DataError(f"{path} has no columns: leave text= and label= out.")
+        return read_texts(path, report)
+    if path.is_dir() and (tables := metadata_of(path)):
+        return read_transcripts(tables, report, wanted)
+    if path.name in METADATA:  # the table of a folder of sounds, or a table like any other?
+        head = read_table(path, DataReport())
+        if any(name.lower() in FILE_NAMES for name in head.columns) and wanted.modality in (None, "audio"):
+            return read_transcripts({"all": path}, report, wanted)
     if path.is_dir():
         if wanted.text is not None or wanted.label is not None:
             raise DataError(f"{path} is a folder: its labels are the folders' names, so leave text= and label= out.")
         return read_folder(path, report)
     table = read_table(path, report)
-    return from_tables(path.stem, {"all": table}, report, wanted)
+    return _tables(path.stem, {"all": table}, report, wanted)
 
 
 def _missing(path: Path) -> str:
@@ -70,8 +83,12 @@ def _from_hub(name: str, report: DataReport, wanted: Wanted) -> Source:
                           "owner/name, and a file or folder must exist.")
     from ftkit.data.hub import fetch, tables_of
 
-    tables = tables_of(fetch(name), name, report)
-    return from_tables(name, tables, report, wanted)
+    return _tables(name, tables_of(fetch(name), name, report), report, wanted)
+
+
+def _tables(name: str, tables: dict[str, Table], report: DataReport, wanted: Wanted) -> Source:
+    read = from_pairs if wanted.pairs else from_passages if wanted.passages else from_tables
+    return read(name, tables, report, wanted)
 
 
 def _from_memory(source: Any, report: DataReport, wanted: Wanted) -> Source:
@@ -88,7 +105,7 @@ def _from_memory(source: Any, report: DataReport, wanted: Wanted) -> Source:
                         f"{type(source).__name__}. Lists? Put them into pandas.DataFrame({{'text': …, 'label': …}}).")
     if not any(len(table) for table in tables.values()):
         raise DataError(f"The {name} has no rows.")
-    return from_tables(name, tables, report, wanted)
+    return _tables(name, tables, report, wanted)
 
 
 def _frames(source: Any) -> dict[str, Table]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -29,7 +30,8 @@ class Split:
         inputs: Texts as str, images and sounds as Path (without a file of their own: PIL images or uint8 arrays
             (H, W, 3), and sounds as float32 arrays (T,) at 16 kHz).
         targets: One class index per example, or one row of 0/1 per example for multi-label. Data without classes have
-            None, or a dict of what goes with the input.
+            None, or a dict of what goes with the input; sounds to be recognised have their text, and texts to be
+            spoken their sound.
         labels: Class names; a target is an index into them.
 
     Lesson 01 looks into one.
@@ -78,7 +80,7 @@ class Split:
         import pandas as pd
 
         if not self.labels:
-            return pd.DataFrame([{"input": item, **(target or {})} for item, target in self])
+            return pd.DataFrame([{"input": item, **_beside(target)} for item, target in self])
 
         return pd.DataFrame({"input": self.inputs, "label": [", ".join(self._names(t)) for t in self.targets]})
 
@@ -92,7 +94,8 @@ class Split:
         digest = hashlib.sha256()
         for item, target in self:
             part = input_bytes(item)
-            digest.update(f"{len(part)}:".encode() + part + f"{target};".encode())  # the length keeps items apart
+            goal = input_bytes(target) if isinstance(target, (Path, np.ndarray)) else str(target).encode()
+            digest.update(f"{len(part)}:".encode() + part + goal + b";")  # the length keeps items apart
         return digest.hexdigest()[:16]
 
     def _names(self, target: int | Sequence[int]) -> list[str]:
@@ -132,7 +135,9 @@ class Data:
         several = ", several per example" if self.task and self.task.multilabel else ""
         labels = self.train.labels
         if not labels:
-            return f"Data '{self.name}': {kind} without classes\n{self._sizes()}"
+            what = "without classes" if not self.task else "texts" if self.modality == "text" else (
+                "sounds and their texts")
+            return f"Data '{self.name}': {kind}{', ' if self.task else ' '}{what}\n{self._sizes()}"
         names = ", ".join(labels) if len(labels) <= 10 else ", ".join(labels[:9]) + ", …"
         lines = [
             f"Data '{self.name}': {kind}, {len(labels)} labels{several} ({names})",
@@ -155,7 +160,7 @@ def strata_of(targets: Sequence[Any]) -> list[int]:
 
     Without classes there is nothing to keep in proportion.
     """
-    if len(targets) and not isinstance(targets[0], (int, np.integer, Sequence)):
+    if len(targets) and (isinstance(targets[0], str) or not isinstance(targets[0], (int, np.integer, Sequence))):
         return [0] * len(targets)
     if not len(targets) or not isinstance(targets[0], Sequence):
         return list(targets)
@@ -176,10 +181,19 @@ def stratified_order(strata: Sequence[int], seed: int) -> list[int]:
     return sorted(position, key=position.__getitem__)  # sorting is stable: ties stay in random order
 
 
+def _beside(target: Any) -> dict[str, Any]:
+    """What goes with an input that has no class, in columns."""
+    if isinstance(target, str):
+        return {"text": target}
+    return {"sound": target} if isinstance(target, (Path, np.ndarray)) else target or {}
+
+
 def input_bytes(item: Any) -> bytes:
     """What identifies an input: its text, its file's name and size, or its pixels."""
     if isinstance(item, str):
         return item.encode()
+    if isinstance(item, list):  # a chat
+        return json.dumps(item).encode()
     if isinstance(item, Path):
         return f"{item.name}:{item.stat().st_size}".encode()
     if isinstance(item, np.ndarray):

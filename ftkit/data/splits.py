@@ -36,9 +36,10 @@ def make_splits(
             continue
         pool, made[split], stratified = _hold_out(pool, max(2, round(fraction * total)), seed)
         how = "stratified" if stratified else "not fully stratified (a class is too small)"
+        how = how if labels else "at random"
         report.notes.append(f"no {split} split given: made one of {100 * fraction:g} %, {how}, seed {seed}")
     sizes = Counter(strata_of(pool.targets))
-    small = [labels[j] for j in sorted(sizes) if j >= 0 and sizes[j] < 3]
+    small = [labels[j] for j in sorted(sizes) if labels and j >= 0 and sizes[j] < 3]
     if small:
         report.warnings.append(f"fewer than 3 examples in train: {some(small)}")
     return {"train": pool, "valid": made["valid"], "test": made["test"]}

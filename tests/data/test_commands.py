@@ -18,7 +18,8 @@ from ftkit.data import Data, list_data, load_data
 from ftkit.data.sounds import read_sounds
 from ftkit.errors import DataError, UnknownName, UserError
 from ftkit.pretraining.vary import RATE, change_voice, echo, level, noise, stretch, telephone, vary
-from ftkit.pretraining.voices import VOICES, Voice, speak, trim
+from ftkit.pretraining.voices import VOICES, Voice, speak
+from ftkit.speech.recorded import trim
 
 WORDS = {"yes", "no", "up", "down", "left", "right", "stop", "go", "on", "off", "red", "green", "blue", "one", "two",
          "three"}
@@ -47,7 +48,7 @@ def pitch_of(audio: np.ndarray) -> float:
 def test_loads_by_name(commands: Data) -> None:
     assert commands.modality == "audio"
     assert set(commands.train.labels) == WORDS
-    assert commands.task is None
+    assert commands.task.name == "audio-classification"
     sound, target = commands.test[0]
     assert sound.dtype == np.float32
     assert commands.test.labels[target] in WORDS

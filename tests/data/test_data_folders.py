@@ -143,12 +143,11 @@ def test_a_file_that_is_an_image(write_images: Write) -> None:
 def test_sounds(write_sounds: Write, suffix: str) -> None:
     data = load_data(write_sounds("words", {"yes": 10, "no": 10}, suffix))
     assert data.modality == "audio"
-    assert data.task is None
-    assert any("no audio task yet" in note for note in data.report.notes)
+    assert data.task.name == "audio-classification"
     assert data.train.labels == ("no", "yes")
     assert data.report.lengths["unit"] == "seconds"
     assert data.report.lengths["median"] == pytest.approx(0.1, abs=0.05)
-    assert repr(data).startswith("Data 'words': audio, 2 labels (no, yes)")
+    assert repr(data).startswith("Data 'words': audio-classification, 2 labels (no, yes)")
 
 
 def test_broken_sounds(write_sounds: Write) -> None:
@@ -165,5 +164,7 @@ def test_broken_sounds(write_sounds: Write) -> None:
 def test_tasks_must_fit(write_sounds: Write, write_images: Write) -> None:
     with pytest.raises(DataError, match=r"needs text, but pets holds image. Use image-classification"):
         load_data(write_images("pets", {"a": 5, "b": 5}), task="text-classification")
-    with pytest.raises(DataError, match=r"holds audio. ftkit has no task for that yet"):
+    with pytest.raises(DataError, match=r"holds audio. Use audio-classification"):
         load_data(write_sounds("words", {"a": 5, "b": 5}), task="text-classification")
+    with pytest.raises(DataError, match=r"task='ctc' needs a text for each sound, and words has classes"):
+        load_data(write_sounds("words", {"a": 5, "b": 5}), task="ctc")

@@ -31,7 +31,7 @@ def test_bundled_reviews() -> None:
 @pytest.mark.usefixtures("bundled")
 def test_list_data() -> None:
     rows = list_data()
-    assert [row["name"] for row in rows] == ["reviews", "digits", "logbook", "replies"]
+    assert [row["name"] for row in rows] == ["reviews", "digits", "logbook", "stories", "replies"]
     assert set(rows[0]) == {"name", "modality", "examples", "labels", "description"}
     assert rows[0]["examples"] == 60
     assert rows[0]["labels"] == ["bad", "good"]

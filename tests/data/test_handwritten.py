@@ -1,4 +1,4 @@
-"""`logbook` and `replies`: written one by one, so nothing in them may look like a template."""
+"""`logbook`, `stories` and `replies`: written one by one, so nothing in them may look like a template."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import ftkit as ft
+from ftkit.bundle import bundled_root
 from ftkit.data.unlabelled import UNLABELLED
 from ftkit.errors import DataError, UserError
 
@@ -36,13 +37,16 @@ def test_sizes() -> None:
     assert len(texts("replies")) >= 300
     for name in UNLABELLED:
         data = ft.load_data(name)
+        assert data.task is not None
+        assert data.task.name == UNLABELLED[name].tasks[0]
+        if name == "stories":
+            continue
         assert len(data.train) > 4 * len(data.valid) > 0
         assert len(data.test) >= 30
-        assert data.task is None
 
 
-@pytest.mark.parametrize("lines", [texts("logbook"), texts("replies"), replies("chosen"), replies("rejected")],
-                         ids=["logbook", "prompts", "chosen", "rejected"])
+@pytest.mark.parametrize("lines", [texts("logbook"), texts("replies"), replies("chosen"), replies("rejected"),
+                                   texts("stories")], ids=["logbook", "prompts", "chosen", "rejected", "stories"])
 def test_no_templates_and_no_near_duplicates(lines: list[str]) -> None:
     assert len(set(lines)) == len(lines)
     repeated = shared_runs(lines, 6)
@@ -56,6 +60,22 @@ def test_log_entries_are_short_and_in_one_style() -> None:
     assert words["i"] < 0.02 * len(lines)  # a log says "mended the topsail", not "I mended it"
     assert all(words[word] > 20 for word in ("wind", "deck", "cook", "captain"))
     assert all(line.isascii() for line in lines)
+
+
+def test_stories_are_to_be_measured_only_and_are_what_gpt2_mini_has_read() -> None:
+    """Half the loss of the logbook, or forgetting could not be told from not knowing. The card says so."""
+    data = ft.load_data("stories")
+    assert (len(data.train), len(data.valid), len(data.test)) == (0, 0, 16)
+    assert all(75 <= len(text.split()) <= 95 for text in data.test.inputs)
+    model = ft.load_backbone("gpt2-mini")
+    found = {name: ft.evaluate(model, ft.load_data(name).test, precision="fp32") for name in ("stories", "logbook")}
+    assert found["stories"]["bits_per_byte"] < 0.6 * found["logbook"]["bits_per_byte"]
+    card = (bundled_root() / "stories" / "README.md").read_text(encoding="utf8")
+    for name, scores in found.items():
+        row = f"{name}{', test split' * (name == 'logbook')} | {scores['loss']:.2f} | {scores['bits_per_byte']:.2f}"
+        assert row in card
+    with pytest.raises(UserError, match="training split is empty"):
+        ft.fit(model, data)
 
 
 def test_length_does_not_give_the_better_reply_away() -> None:
@@ -99,9 +119,10 @@ def test_it_can_be_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_training_on_it_says_what_is_missing() -> None:
-    """There is no head to put on: one clear sentence, from the command line too."""
+    """There is no head to put on, or none that writes: one clear sentence, from the command line too."""
     from ftkit.cli import main
 
+    assert main(["train", "--data", "replies", "--backbone", "minilm"]) == 2
     assert main(["train", "--data", "logbook", "--backbone", "minilm"]) == 2
     with pytest.raises(DataError, match="no classes"):
         ft.load_data("reviews", test="logbook")
