@@ -7,14 +7,15 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
-from ftkit.backbones.saving import atomic_folder
+from ftkit.disk import atomic_folder
 from ftkit.errors import UnknownName, UserError
 from ftkit.pretraining.card import write_card
 from ftkit.pretraining.recipe import Recipe
 
 RECIPES = {"bert-mini": "bert_mini.BertMini", "resnet-mini": "resnet_mini.ResNetMini",
            "vgg-mini": "vgg_mini.VGGMini",
-           "gpt2-mini": "gpt2_mini.GPT2Mini", "wav2vec2-mini": "wav2vec2_mini.Wav2Vec2Mini"}
+           "gpt2-mini": "gpt2_mini.GPT2Mini", "wav2vec2-mini": "wav2vec2_mini.Wav2Vec2Mini",
+           "tacotron-mini": "tacotron_mini.TacotronMini", "wavenet-mini": "wavenet_mini.WaveNetMini"}
 
 
 def recipe_class(name: str) -> type[Recipe]:

@@ -90,7 +90,8 @@ class BertMini(Recipe):
         config = BertConfig(**{**old.config.to_dict(), "vocab_size": len(self.pieces), "pad_token_id": 0,
                                "num_hidden_layers": len(LAYERS), "max_position_embeddings": POSITIONS})
         net = BertModel(config)
-        rows = torch.tensor([self.teacher_tokenizer.get_vocab()[piece] for piece in self.pieces])
+        numbers = self.teacher_tokenizer.get_vocab()  # once: it is made anew by each call
+        rows = torch.tensor([numbers[piece] for piece in self.pieces])
         source, target = old.state_dict(), {}
         for name, tensor in net.state_dict().items():
             if name == "embeddings.word_embeddings.weight":

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
+from ftkit.disk import file_sha256
 from ftkit.pretraining.recipe import Recipe
 
 CARD = "README.md"
-
-
-def sha256(file: Path) -> str:
-    """Of a file's content, as 64 hexadecimal digits."""
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def write_card(recipe: Recipe, net: nn.Module, folder: Path, facts: dict[str, Any]) -> None:
@@ -28,7 +22,7 @@ def write_card(recipe: Recipe, net: nn.Module, folder: Path, facts: dict[str, An
         f"| architecture | {type(net).__module__.split('.')[0]}'s `{type(net).__name__}` |",
         f"| parameters | {sum(p.numel() for p in net.parameters()):,} |",
         f"| file | {weights.stat().st_size / 1e6:.1f} MB, matrices in 16 bits |",
-        f"| sha256 | `{sha256(weights)}` |",
+        f"| sha256 | `{file_sha256(weights)}` |",
         f"| data | {recipe.data_about} |",
         f"| licence | {recipe.licence} |",
         f"| recipe | `python -m ftkit.pretraining {recipe.name} --data FOLDER --out FOLDER --seed {recipe.seed}` |",

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from tqdm.auto import tqdm
 
-from ftkit.backbones.saving import atomic_folder
+from ftkit.disk import atomic_folder
 from ftkit.errors import TrainingDiverged, UserError, WeightsError
 from ftkit.pretraining.recipe import Recipe
 from ftkit.training.cpu import reusing_memory, use_all_cores

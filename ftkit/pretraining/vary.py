@@ -14,6 +14,7 @@ import numpy as np
 from scipy.signal import butter, fftconvolve, resample_poly, sosfilt
 
 from ftkit.errors import DataError
+from ftkit.speech.recorded import level
 
 RATE = 16000
 NOISES = ("white", "pink", "hum", "babble")
@@ -60,11 +61,6 @@ def vary(
         speech = telephone(speech, rate)
     speech = speech * 10 ** (rng.uniform(-10, 0) / 20)
     return (speech * min(1.0, 0.99 / np.abs(speech).max())).astype(np.float32)
-
-
-def level(audio: np.ndarray) -> float:
-    """Root mean square: 0 is silence, 0.1 is ordinary speech."""
-    return float(np.sqrt(np.mean(np.square(audio, dtype=np.float64)))) if len(audio) else 0.0
 
 
 def change_voice(audio: np.ndarray, speed: float, semitones: float, rate: int = RATE) -> np.ndarray:

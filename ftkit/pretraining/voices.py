@@ -13,13 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ftkit.errors import UserError, check_name
-from ftkit.pretraining.vary import RATE, change_voice, level, resample
+from ftkit.errors import DataError, UserError, check_name
+from ftkit.pretraining.vary import RATE, change_voice, resample
+from ftkit.speech.recorded import evened
 
 INSTALL = ("apt-get install espeak-ng flite festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts "
            "(on Debian or Ubuntu)")
 PROGRAMS = {"espeak": "espeak-ng", "flite": "flite", "festival": "text2wave"}
-LOUDNESS = 0.08  # of every voice, so that no program gives itself away by being loud
 
 
 @dataclass(frozen=True)
@@ -152,20 +152,10 @@ def speak(voice: Voice, text: str, rate: int = RATE) -> np.ndarray:
     audio = resample(audio, rate / own_rate)
     if voice.engine != "espeak":  # the one program that changes pitch and speed itself, in every voice
         audio = change_voice(audio, voice.speed, voice.pitch, rate)
-    audio = trim(audio, rate)
-    if not len(audio):
-        raise UserError(f"The voice '{voice.name}' is silent on {text!r}.")
-    audio *= LOUDNESS / level(audio)
-    return audio * min(1.0, 0.99 / np.abs(audio).max())
-
-
-def trim(audio: np.ndarray, rate: int = RATE, below: float = 40.0) -> np.ndarray:
-    """Without beginning and end as far as they lie `below` decibels under the loudest 10 ms; 20 ms of them stay."""
-    step = rate // 100
-    frames = np.pad(audio, (0, -len(audio) % step)).reshape(-1, step)
-    power = np.square(frames, dtype=np.float64).mean(axis=1)
-    loud = np.flatnonzero(power > max(power.max(initial=0), 1e-10) * 10 ** (-below / 10))
-    return audio[max(0, loud[0] - 2) * step : (loud[-1] + 3) * step] if len(loud) else audio[:0]
+    try:
+        return evened(audio, rate)
+    except DataError:
+        raise UserError(f"The voice '{voice.name}' is silent on {text!r}.") from None
 
 
 def _command(voice: Voice, script: Path, sound: Path) -> list[str]:

@@ -19,7 +19,8 @@ from ftkit.pretraining.recipe import Recipe, half
 from ftkit.pretraining.resnet_mini import ResNetMini
 from ftkit.pretraining.texts import book_paragraphs, read_paragraphs, sentences
 from ftkit.pretraining.vgg_mini import VGGMini
-from ftkit.pretraining.wav2vec2_mini import collate, edit_distance, greedy, plan_utterances, spelt
+from ftkit.pretraining.wav2vec2_mini import collate, greedy, plan_utterances, spelt
+from ftkit.tasks.spelling import error_rates
 
 
 def test_kneser_ney_gives_probabilities() -> None:
@@ -214,10 +215,10 @@ def test_storage_in_16_bits_spares_vectors_and_counters() -> None:
     assert state["n"].dtype == torch.int64
 
 
-@pytest.mark.parametrize(("one", "other", "distance"), [("", "", 0), ("kitten", "sitting", 3), ("abc", "", 3),
-                                                        ("flaw", "lawn", 2), ("same", "same", 0)])
-def test_edit_distance(one: str, other: str, distance: int) -> None:
-    assert edit_distance(one, other) == edit_distance(other, one) == distance
+@pytest.mark.parametrize(("one", "other", "distance"), [("kitten", "sitting", 3), ("flaw", "lawn", 2),
+                                                        ("same", "same", 0), ("", "abc", 3)])
+def test_the_error_rate_counts_edits(one: str, other: str, distance: int) -> None:
+    assert error_rates([one], [other])["cer"] == pytest.approx(distance / len(other))
 
 
 def test_repeats_and_blanks_fall_out() -> None:

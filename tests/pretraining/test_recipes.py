@@ -18,10 +18,10 @@ from safetensors.torch import load_file
 
 from ftkit.backbones.saving import load_weights
 from ftkit.backbones.small import build_small
+from ftkit.disk import file_sha256
 from ftkit.errors import UserError, WeightsError
 from ftkit.pretraining.__main__ import RECIPES, main, make, recipe_class
 from ftkit.pretraining.bert_mini import BertMini
-from ftkit.pretraining.card import sha256
 from ftkit.pretraining.gpt2_mini import GPT2Mini
 from ftkit.pretraining.images import TRAIN, VALID, ImageRecipe
 from ftkit.pretraining.loop import Run
@@ -67,7 +67,7 @@ def test_a_recipe_writes_weights_preprocessing_and_a_card(photos: Path) -> None:
     out = photos / "out"
     assert make("resnet-mini", photos, out, steps=3, bar=False)
     card = (out / "README.md").read_text()
-    assert sha256(out / "model.safetensors") in card
+    assert file_sha256(out / "model.safetensors") in card
     assert "top1" in card
     assert "3 steps" in card
     assert (out / "classes.json").read_text().split('"')[1] == "red thing"
@@ -118,8 +118,9 @@ def test_vgg_trains_too(photos: Path) -> None:
 
 def test_bert_begins_as_a_part_of_its_teacher_and_comes_nearer(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BertMini, "batch_size", 8)
-    monkeypatch.setattr("ftkit.pretraining.bert_mini.HELD_OUT", 32)
-    recipe = BertMini(books, steps=12)
+    monkeypatch.setattr("ftkit.pretraining.bert_mini.HELD_OUT", 16)
+    monkeypatch.setattr("ftkit.pretraining.loop.VALIDATIONS", 1)
+    recipe = BertMini(books, steps=6)
     recipe.bar = False
     recipe.prepare(books)
     assert len(recipe.pieces) == len(set(recipe.pieces)) == 6_500
@@ -144,6 +145,7 @@ def test_bert_begins_as_a_part_of_its_teacher_and_comes_nearer(books: Path, monk
 
 def test_gpt2_learns_and_opens_again(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(GPT2Mini, "batch_size", 4)
+    monkeypatch.setattr("ftkit.pretraining.loop.VALIDATIONS", 2)
     recipe = GPT2Mini(books, steps=6)
     recipe.bar = False
     recipe.prepare(books)
