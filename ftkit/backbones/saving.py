@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ftkit.backbones.quiet import quiet_transformers
-from ftkit.errors import DiskError, WeightsError
+from ftkit.disk import atomic_folder
+from ftkit.errors import WeightsError
 
 if TYPE_CHECKING:
     from ftkit.backbones.model import Model
     from ftkit.tasks import Task
 
 WEIGHTS, FACTS = "model.safetensors", "ftkit.json"
-_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}  # full, over the size limit, over the quota
-# Safetensors and torch say it in words only; "unexpected pos" is how torch.save finds that less was written than meant.
-_FULL_WORDS = ("No space left", "File too large", "quota exceeded", "unexpected pos",
-               *(f"os error {number})" for number in _FULL))
 
 
 def save_model(model: Model, folder: str | Path) -> Path:
@@ -37,12 +29,18 @@ def save_model(model: Model, folder: str | Path) -> Path:
         if model.spec.library == "transformers":
             with quiet_transformers():
                 model.net.save_pretrained(fresh)  # type: ignore[operator]
+        elif model.spec.library == "ftkit":
+            from ftkit.speech.pairs import save_synthesiser
+
+            save_synthesiser(model.net, fresh, model.processor.settings)
         else:
             from safetensors.torch import save_file
 
             save_file({name: tensor.contiguous() for name, tensor in model.net.state_dict().items()}, fresh / WEIGHTS)
         model.processor.save_pretrained(str(fresh))
         (fresh / FACTS).write_text(json.dumps(model_facts(model), indent=2), encoding="utf8")
+    for stale in ("adapter_config.json", "adapter_model.safetensors"):  # else these would be opened on top of it
+        Path(folder, stale).unlink(missing_ok=True)
     return Path(folder)
 
 
@@ -78,49 +76,3 @@ def load_weights(net: Any, folder: Path, skip: Sequence[str] = ()) -> None:
     except Exception as error:
         reason = (str(error).strip().splitlines() or ["?"])[0]
         raise WeightsError(f"The weights in {folder / WEIGHTS} cannot be loaded: {reason[:200]}") from error
-
-
-@contextlib.contextmanager
-def atomic_folder(folder: str | Path, last: str = "") -> Iterator[Path]:
-    """Give a temporary folder to write into, and move its files into `folder` only when all are written.
-
-    Files of `folder` that are not written anew (a history, a checkpoint) stay. Each file is replaced in one step.
-
-    Args:
-        folder: Where the files go; made if need be.
-        last: Name of a file that names the others: it is moved when they are all in place.
-    """
-    target = Path(folder)
-    with disk_errors(target):
-        target.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(prefix=".saving-", dir=target))
-    try:
-        with disk_errors(target):
-            yield fresh
-            for file in sorted(fresh.rglob("*"), key=lambda file: (file.name == last, file)):
-                if file.is_file():
-                    file.chmod(target.stat().st_mode & 0o666)  # as the folder: safetensors lets only the owner read
-                    place = target / file.relative_to(fresh)
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    os.replace(file, place)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def disk_errors(path: Path, hint: str = "") -> Iterator[None]:
-    """Turn a failed write into a DiskError with one clear sentence, and `hint` after it if the disk is full."""
-    try:
-        yield
-    except Exception as error:
-        if getattr(error, "errno", None) in _FULL or any(words in str(error) for words in _FULL_WORDS):
-            free = shutil.disk_usage(_existing(path)).free / 1e6
-            raise DiskError(f"The disk is full, or a limit on file sizes is reached: {path} could not be written "
-                            f"({free:.0f} MB free). Nothing older was lost.{' ' * bool(hint)}{hint}") from error
-        if isinstance(error, OSError):
-            raise DiskError(f"{path} could not be written: {error.strerror or error}.") from error
-        raise
-
-
-def _existing(path: Path) -> Path:
-    return path if path.exists() or path == path.parent else _existing(path.parent)

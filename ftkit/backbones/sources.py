@@ -7,16 +7,19 @@ import json
 import os
 import re
 import socket
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from urllib.parse import urlparse
 
 import torch
 
+from ftkit.backbones.big_voices import KINDS
 from ftkit.backbones.opened import Opened
 from ftkit.backbones.specs import SPECS, BackboneSpec
 from ftkit.bundle import bundled_root
 from ftkit.errors import UserError, WeightsError, nearest
+from ftkit.speech.pairs import is_synthesiser
 
 HUB = "https://huggingface.co"
 
@@ -88,20 +91,30 @@ def folder_spec(folder: Path) -> BackboneSpec:
     ours, config = folder / "ftkit.json", folder / "config.json"
     if not _holds_model(folder):
         raise WeightsError(f"The folder {folder} holds no model: neither config.json nor ftkit.json is in it.")
+    if not ours.is_file() and not config.is_file():  # adapters as peft itself saves them: what their base is, they are
+        from ftkit.backbones.adapters import held_adapters
+
+        held = held_adapters(folder)
+        return replace(open_source(held.base).spec, name=str(folder), bundled=False, package="", sha256="")  # type: ignore[union-attr]
     try:
         facts = json.loads((ours if ours.is_file() else config).read_text(encoding="utf8"))
     except (OSError, ValueError) as error:
         raise WeightsError(f"The model's configuration in {folder} cannot be read: {error}.") from error
     if not isinstance(facts, dict):
         raise WeightsError(f"The model's configuration in {folder} is not a JSON object.")
-    library = facts.get("library", "transformers") if ours.is_file() else "transformers"
-    modality = facts.get("modality") or ("image" if "image_size" in facts or "num_channels" in facts else "text")
+    speaks = not ours.is_file() and is_synthesiser(facts)
+    own = "ftkit" if speaks else "transformers"
+    library = facts.get("library", "transformers") if ours.is_file() else own
+    speaks |= facts.get("model_type") in KINDS
+    sound = "conv_kernel" in facts or "num_mel_bins" in facts
+    picture = "image_size" in facts or "num_channels" in facts
+    modality = facts.get("modality") or ("voice" if speaks else "audio" if sound else "image" if picture else "text")
     source = facts.get("builder", "") if library == "torchvision" else str(folder)
     return BackboneSpec(str(folder), modality, library, source, 0.0, "your own", "a local folder")
 
 
 def _holds_model(folder: Path) -> bool:
-    return (folder / "ftkit.json").is_file() or (folder / "config.json").is_file()
+    return any((folder / file).is_file() for file in ("ftkit.json", "config.json", "adapter_config.json"))
 
 
 def hub_address() -> str:

@@ -12,8 +12,8 @@ class BackboneSpec:
 
     Args:
         name: What `load_backbone` is given.
-        modality: "text", "image" or "audio".
-        library: "transformers" or "torchvision".
+        modality: "text", "image", "audio" or "voice" (it reads texts aloud).
+        library: "transformers", "torchvision" or "ftkit".
         source: A hub id, or the name of a torchvision builder.
         parameters: Of the body, in millions.
         licence: Of the weights.
@@ -106,5 +106,40 @@ IMAGE = (
                  "The vision transformer of Dosovitskiy et al. 2021.", tiny=_TINY_VIT),
 )
 
-SPECS: dict[str, BackboneSpec] = {spec.name: spec for spec in (*TEXT, *IMAGE)}
+_TINY_SPEECH = {"hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48,
+                "conv_dim": [16] * 7, "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 4}
+_TINY_WHISPER = {"d_model": 32, "encoder_layers": 2, "decoder_layers": 2, "encoder_attention_heads": 2,
+                 "decoder_attention_heads": 2, "encoder_ffn_dim": 48, "decoder_ffn_dim": 48}
+AUDIO = (
+    BackboneSpec("wav2vec2-mini", "audio", "transformers", "wav2vec2-mini", 3.1, "MIT",
+                 "A 6-layer Wav2Vec2 that spells English. Comes with ftkit: see data/backbones/wav2vec2-mini.",
+                 bundled=True, sha256="0af937384e1860c521ceebd3dad7cc140b6f75d3131d901f7cd8121d51f12a74",
+                 tiny=_TINY_SPEECH),
+    BackboneSpec("wav2vec2-base", "audio", "transformers", "facebook/wav2vec2-base", 94.4, "Apache-2.0",
+                 "wav2vec 2.0, pretrained on 960 hours without their texts (Baevski et al. 2020).", tiny=_TINY_SPEECH),
+    BackboneSpec("wav2vec2-base-960h", "audio", "transformers", "facebook/wav2vec2-base-960h", 94.4, "Apache-2.0",
+                 "The same, fine-tuned on the texts: it spells English in capitals.", tiny=_TINY_SPEECH),
+    BackboneSpec("hubert-base", "audio", "transformers", "facebook/hubert-base-ls960", 94.4, "Apache-2.0",
+                 "HuBERT: learned to tell kinds of sound that it found itself (Hsu et al. 2021).", tiny=_TINY_SPEECH),
+    BackboneSpec("whisper-tiny", "audio", "transformers", "openai/whisper-tiny", 37.8, "Apache-2.0",
+                 "The smallest Whisper (Radford et al. 2022): writes texts, task='speech-to-text'.",
+                 tiny=_TINY_WHISPER),
+)
+
+VOICE = (
+    BackboneSpec("tacotron-mini", "voice", "ftkit", "tacotron-mini", 3.4, "MIT",
+                 "A small Tacotron 2 that reads English aloud in one voice. Comes with ftkit: see "
+                 "data/backbones/tacotron-mini.", bundled=True,
+                 sha256="023575859b08ce7c3f4eb53e0b4236ccad661e398a9b7f55c6222de6c6fd498b"),
+    BackboneSpec("wavenet-mini", "voice", "ftkit", "wavenet-mini", 0.56, "MIT",
+                 "A small WaveNet that makes sound of tacotron-mini's pictures: speak(…, vocoder='wavenet-mini'). "
+                 "Comes with ftkit: see data/backbones/wavenet-mini.", bundled=True,
+                 sha256="09a941825288e1cdd5790e6b0f43668533954cfc49faab77f1b3e5641a18cdbf"),
+    BackboneSpec("mms-tts-eng", "voice", "transformers", "facebook/mms-tts-eng", 36.3, "CC-BY-NC-4.0",
+                 "A VITS for English, of MMS (Pratap et al. 2023). It speaks; it is not trained here."),
+    BackboneSpec("speecht5-tts", "voice", "transformers", "microsoft/speecht5_tts", 144.4, "MIT",
+                 "SpeechT5 (Ao et al. 2022), for any speaker's x-vector. It speaks; it is not trained here."),
+)
+
+SPECS: dict[str, BackboneSpec] = {spec.name: spec for spec in (*TEXT, *IMAGE, *AUDIO, *VOICE)}
 """Every backbone that has a name here: what `list_backbones` lists."""

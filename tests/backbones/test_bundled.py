@@ -16,8 +16,8 @@ from nets import pictures, texts
 
 from ftkit.backbones import SPECS, BackboneSpec, list_backbones, load_backbone
 from ftkit.backbones.small import SMALL, build_small
+from ftkit.disk import file_sha256
 from ftkit.errors import WeightsError
-from ftkit.pretraining.card import sha256
 from ftkit.pretraining.recipe import half
 from ftkit.pretraining.resnet_mini import ResNetMini
 from ftkit.tasks import Task, make_task
@@ -38,7 +38,7 @@ def bundled(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.
         _export_text(tiny_text_folder(tmp_path / "made"), folder)
     spec = BackboneSpec(name, "image" if name in SMALL else "text", "torchvision" if name in SMALL else "transformers",
                         name, 1.0, "CC0", "For a test.", bundled=True, classes=200,
-                        sha256=sha256(folder / "model.safetensors"))
+                        sha256=file_sha256(folder / "model.safetensors"))
     monkeypatch.setitem(SPECS, name, spec)
     monkeypatch.setattr("ftkit.backbones.sources.bundled_root", lambda: tmp_path)
     return spec

@@ -406,12 +406,13 @@ def test_list_backbones() -> None:
             "resnet50", "vgg11", "vgg16", "vit-base"} <= set(SPECS)
     for row in rows:
         assert set(row) == {"name", "modality", "parameters_M", "megabytes", "offline", "licence", "about"}
-        assert row["modality"] in ("text", "image")
+        assert row["modality"] in ("text", "image", "audio", "voice")
         assert row["megabytes"] == pytest.approx(4 * row["parameters_M"], abs=0.1)
         assert row["licence"]
         assert row["about"].endswith(".")
     assert [row["name"] for row in rows if row["offline"]] == [
-        "bert-mini", "gpt2-mini", "minilm", "resnet-mini", "vgg-mini"]
+        "bert-mini", "gpt2-mini", "minilm", "resnet-mini", "vgg-mini", "wav2vec2-mini", "tacotron-mini",
+        "wavenet-mini"]
     json.dumps(rows)
 
 
