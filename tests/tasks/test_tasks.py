@@ -4,33 +4,42 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from nets import data_for, pictures, texts, tiny, tokenizer
+from nets import data_for, pictures, sounds, texts, tiny, tokenizer
 from PIL import Image
 from torch import nn
 
 from ftkit.backbones.preprocess import ImagePreprocess
+from ftkit.backbones.voice import VoicePreprocess
 from ftkit.errors import DataError, UnknownName
 from ftkit.tasks import TASKS, ImageClassification, TextClassification, image_classification, make_task
 from ftkit.tasks.base import Encoded, Task, example_losses
 from ftkit.tasks.image_classification import LazyImages, mirror, replace_last_linear, shift
 from ftkit.tasks.metrics import classification_metrics
 
+MAKE = {"text": texts, "image": pictures, "audio": sounds}
+FAMILY = {"text": "bert", "image": "vit", "audio": "wav2vec2"}
+CLASSIFIERS = [name for name in TASKS if name.endswith("classification")]
+
 
 def encoded(task: Task, n: int = 6) -> Encoded:
-    if task.modality == "text":
-        return task.encode(*texts(n), tokenizer())
-    return task.encode(*pictures(n), ImagePreprocess(size=32, resize=32))
+    return task.encode(*MAKE[task.modality](n), processor_of(task))
 
 
-def processor_of(task: Task) -> object:
-    return tokenizer() if task.modality == "text" else ImagePreprocess(size=32, resize=32)
+def processor_of(task: Task) -> Any:
+    return VoicePreprocess() if task.modality == "voice" else tiny(FAMILY[task.modality]).processor
 
 
-@pytest.mark.parametrize("name", TASKS)
+def test_every_task_is_under_contract() -> None:
+    others = {"ctc", "speech-to-text", "text-to-speech", "causal-lm", "dpo", "ipo", "reward"}
+    assert {*CLASSIFIERS, *others} == set(TASKS), "these have tests of their own"
+
+
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_contract(name: str) -> None:
     """What the loop, the cache and inference count on, for every task in the table."""
     task = make_task(name, ["bad", "good"])
@@ -41,7 +50,7 @@ def test_contract(name: str) -> None:
     batch = task.collate(data, [4, 1], processor_of(task))
     assert batch["labels"].tolist() == [data.targets[4], data.targets[1]]
     assert all(len(tensor) == 2 for tensor in batch.values())
-    model = tiny("bert" if task.modality == "text" else "vit")
+    model = tiny(FAMILY[task.modality])
     sums = task.loss(model.net, batch)
     assert sums.n == 2
     assert sums.logits.shape == (2, 2)
@@ -50,13 +59,16 @@ def test_contract(name: str) -> None:
     expected = nn.functional.cross_entropy(sums.logits, batch["labels"], reduction="sum")
     assert sums.total.item() == pytest.approx(expected.item(), abs=1e-5)
     assert torch.allclose(task.predict(model.net, batch), sums.logits.softmax(-1))
+    said = task.answers(sums.logits.detach(), batch, model.net, model.processor)
+    assert said == pytest.approx(sums.logits.detach().softmax(-1).numpy())
+    assert task.encode(MAKE[task.modality](1)[0], [task.blank()], processor_of(task)).targets == [0]
 
 
-@pytest.mark.parametrize("name", TASKS)
+@pytest.mark.parametrize("name", CLASSIFIERS)
 def test_contract_with_several_labels(name: str) -> None:
     task = make_task(name, ("a", "b", "c"), multilabel=True)
-    model = tiny("bert" if task.modality == "text" else "vit", labels=("a", "b", "c"), multilabel=True)
-    inputs, _ = texts(2) if task.modality == "text" else pictures(2)
+    model = tiny(FAMILY[task.modality], labels=("a", "b", "c"), multilabel=True)
+    inputs, _ = MAKE[task.modality](2)
     data = task.encode(inputs, [[1, 0, 1], [0, 0, 0]], processor_of(task))
     batch = task.collate(data, [0, 1], processor_of(task))
     assert batch["labels"].shape == (2, 3)
