@@ -7,28 +7,39 @@ from dataclasses import fields
 from typing import Any
 
 from ftkit.errors import UnknownName, UserError, check_name
+from ftkit.strategies.adapting import changed_copy, map_for
 from ftkit.strategies.base import Plan, Strategy, scale_groups, thawed
 from ftkit.strategies.bitfit import BitFit
 from ftkit.strategies.bn_only import BatchNormOnly
 from ftkit.strategies.custom import Custom
 from ftkit.strategies.discriminative import Discriminative
+from ftkit.strategies.drop_layers import DropLayers
+from ftkit.strategies.frozen_stem import FrozenStem
 from ftkit.strategies.full import Full
 from ftkit.strategies.gradual import GradualUnfreeze
+from ftkit.strategies.half import HalfFineTuning
+from ftkit.strategies.ia3 import IA3
 from ftkit.strategies.last_k import LastK
+from ftkit.strategies.lora import LoRA
 from ftkit.strategies.probe import LinearProbe
+from ftkit.strategies.prompt_tuning import PromptTuning
 
 STRATEGIES: dict[str, type[Strategy]] = {strategy.name: strategy for strategy in (
-    LinearProbe, Full, LastK, GradualUnfreeze, Discriminative, BatchNormOnly, BitFit, Custom)}
+    LinearProbe, Full, FrozenStem, LastK, GradualUnfreeze, Discriminative, BatchNormOnly, BitFit, HalfFineTuning, LoRA,
+    IA3, PromptTuning, DropLayers, Custom)}
 """Every strategy by the name that the command line and `make_strategy` take, such as "last_k"."""
 
 _BLOCK = re.compile(r"^block_(\d+)$")  # names of parameters have underscores of their own
 
-__all__ = ["STRATEGIES", "BatchNormOnly", "BitFit", "Custom", "Discriminative", "Full", "GradualUnfreeze", "LastK",
-           "LinearProbe", "Plan", "Strategy", "make_strategy", "scale_groups", "thawed"]
+__all__ = ["IA3", "STRATEGIES", "BatchNormOnly", "BitFit", "Custom", "Discriminative", "DropLayers", "FrozenStem",
+           "Full", "GradualUnfreeze", "HalfFineTuning", "LastK", "LinearProbe", "LoRA", "Plan", "PromptTuning",
+           "Strategy", "changed_copy", "make_strategy", "map_for", "scale_groups", "thawed"]
 
 
 def make_strategy(text: Any) -> Strategy:
     """A strategy from its written form: "probe", "last_k:k=2", "gradual:every=2,decay=cosine", "custom:head=1,stem=0".
+
+    An inner strategy has its own options behind semicolons: "lora:r=8,inner=gradual:every=2;step=2".
 
     A Strategy, its class, and an object that has one as `strategy` are taken as they are. In `custom`, a block is
     written with an underscore: "block_5=0.1".
@@ -65,6 +76,8 @@ def make_strategy(text: Any) -> Strategy:
                       **options)
     for key in others:
         raise UnknownName(f"option of strategy {name}", key, known)
+    if "inner" in options:
+        options["inner"] = options["inner"].replace(";", ",")
     return kind(**options)
 
 

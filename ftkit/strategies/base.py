@@ -36,7 +36,14 @@ class Strategy:
             raise UserError(f"warmup is a share of the steps, between 0 and 1, not {self.warmup}.")
 
     def adapt(self, model: Any) -> None:
-        """Change the network before training, as LoRA does. Here: nothing."""
+        """Change the network before training, as LoRA does. Here: nothing.
+
+        Done twice to the same model, it changes nothing more: a run may be resumed, or go on.
+        """
+
+    def source(self, model: Any) -> list[str]:
+        """What `adapt` has done to this model, as lines of Python over `net`: for Show code. Here: none."""
+        return []
 
     def plan(self, layers: LayerMap, epoch: int) -> Plan:
         """The learning-rate scale of every parameter in this epoch (0 = first epoch)."""

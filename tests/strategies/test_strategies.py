@@ -15,28 +15,38 @@ from ftkit.backbones import Model
 from ftkit.errors import UnknownName, UserError
 from ftkit.layers import LayerMap
 from ftkit.strategies import (
+    IA3,
     STRATEGIES,
     BatchNormOnly,
     BitFit,
     Custom,
     Discriminative,
+    DropLayers,
+    FrozenStem,
     Full,
     GradualUnfreeze,
+    HalfFineTuning,
     LastK,
     LinearProbe,
+    LoRA,
     Plan,
+    PromptTuning,
     Strategy,
     make_strategy,
+    map_for,
     scale_groups,
     thawed,
 )
 
-_FAMILIES = ("bert", "gpt2", "llama", "albert", "vit", "resnet", "resnet18", "vgg11")
+_FAMILIES = ("bert", "gpt2", "llama", "albert", "vit", "resnet", "resnet18", "vgg11", "wav2vec2")
 # One of each, by name, so that a strategy added later cannot escape the contract below.
 _EXAMPLES: dict[str, list[Strategy]] = {
-    "probe": [LinearProbe()], "full": [Full()], "last_k": [LastK(0), LastK(1)],
+    "probe": [LinearProbe()], "full": [Full()], "frozen_stem": [FrozenStem()], "last_k": [LastK(0), LastK(1)],
     "gradual": [GradualUnfreeze(), GradualUnfreeze(every=2, step=2)], "discriminative": [Discriminative(0.5)],
     "bn_only": [BatchNormOnly()], "bitfit": [BitFit()],
+    "half": [HalfFineTuning(), HalfFineTuning(level="layer", every=2), HalfFineTuning(level="model", seed=1)],
+    "lora": [LoRA(), LoRA(r=2, last=1, inner="gradual")], "ia3": [IA3(), IA3(last=1)],
+    "prompt": [PromptTuning(4)], "drop_layers": [DropLayers(1), DropLayers(2, inner="gradual")],
     "custom": [Custom({"head": 1, "block 0": 0.1}), Custom([{"head": 1}, {"stem": 1}]),
                Custom(lambda layers, epoch: {layers.names[-1 - epoch % 2]: 0.5})],
 }
@@ -58,8 +68,10 @@ def test_every_strategy_is_under_contract() -> None:
 
 
 def _fits(strategy: Strategy, family: str) -> bool:
-    return not (strategy.name == "bn_only" and "resnet" not in family) and not (
-        strategy.name == "bitfit" and family == "llama")
+    misfits = {"bn_only": {"bert", "gpt2", "llama", "albert", "vit", "vgg11", "wav2vec2"}, "bitfit": {"llama"},
+               "prompt": {"vit", "resnet", "resnet18", "vgg11", "wav2vec2"},
+               "drop_layers": {"albert", "resnet", "resnet18", "vgg11"}}
+    return family not in misfits.get(strategy.name, set())
 
 
 @pytest.mark.parametrize("family", _FAMILIES)
@@ -72,13 +84,16 @@ def test_contract(strategy: Strategy, family: str) -> None:
     before = {name: (p.requires_grad, p.detach().clone(), p.grad) for name, p in model.net.named_parameters()}
     modes = [module.training for module in model.net.modules()]
     known = copy.deepcopy(dataclasses.asdict(strategy)) if not isinstance(strategy, Custom) else None
+    layers = map_for(model, strategy)  # of a copy, if the strategy changes the network
+    assert (layers is model.layers) == (type(strategy).adapt is Strategy.adapt)
     for epoch in (3, 0, 1, 0):  # in any order: a plan may not depend on which one was asked for before
-        plan = strategy.plan(model.layers, epoch)
-        assert plan == strategy.plan(model.layers, epoch)
-        assert set(plan) == set(model.layers.parameters)
+        plan = strategy.plan(layers, epoch)
+        assert plan == strategy.plan(layers, epoch)
+        assert set(plan) == set(layers.parameters)
         assert all(isinstance(scale, float) and 0 <= scale < math.inf for scale in plan.values())
         assert any(plan.values())
     assert known is None or known == dataclasses.asdict(strategy)
+    assert list(before) == [name for name, _ in model.net.named_parameters()]
     for name, parameter in model.net.named_parameters():
         flag, value, grad = before[name]
         assert parameter.requires_grad == flag
@@ -94,7 +109,28 @@ def test_strategies_are_frozen_and_say_what_they_are(strategy: Strategy) -> None
         strategy.warmup = 0.5  # type: ignore[misc]
     assert type(strategy).__name__ in repr(strategy)
     assert " at 0x" not in repr(strategy), "an address would differ in each process, and no run could be resumed"
-    assert strategy.adapt(None) is None
+    if type(strategy).adapt is Strategy.adapt:
+        assert strategy.adapt(None) is None
+
+
+@pytest.mark.parametrize("family", _FAMILIES)
+@pytest.mark.parametrize("strategy", [s for examples in _EXAMPLES.values() for s in examples
+                                      if type(s).adapt is not Strategy.adapt], ids=lambda s: f"{s.name}-{s}"[:40])
+def test_contract_of_those_that_change_the_network(strategy: Strategy, family: str) -> None:
+    if not _fits(strategy, family):
+        with pytest.raises(UserError, match=strategy.name):
+            strategy.adapt(tiny(family))
+        return
+    model = tiny(family, dropout=False)
+    kind, expected = type(model.net), map_for(model, strategy)
+    for _ in range(2):  # the second time nothing is left to do
+        strategy.adapt(model)
+        assert type(model.net) is kind
+        assert model.layers.parameters == expected.parameters
+        assert model.layers.sizes == expected.sizes, "the copy without numbers has the shapes of the real one"
+        names = [name for name, _ in model.net.named_parameters()]
+        assert sorted(names) == sorted(model.layers.parameters), "every parameter in one group"
+    assert map_for(model, strategy).parameters == model.layers.parameters
 
 
 def test_probe_trains_the_head_alone() -> None:
@@ -106,6 +142,16 @@ def test_probe_trains_the_head_alone() -> None:
 
 def test_full_trains_everything_at_one_rate() -> None:
     assert set(Full().plan(model_of("resnet18").layers, 0).values()) == {1.0}
+
+
+@pytest.mark.parametrize(("family", "first"), [("wav2vec2", "projection"), ("bert", "block 0"),
+                                               ("resnet18", "block 0")])
+def test_frozen_stem_trains_all_but_the_stem(family: str, first: str) -> None:
+    layers = model_of(family).layers
+    plan = FrozenStem().plan(layers, 0)
+    assert groups_of(layers, plan) == layers.names[1:]
+    assert groups_of(layers, plan)[0] == first
+    assert set(plan.values()) == {0.0, 1.0}
 
 
 @pytest.mark.parametrize(("k", "expected"), [(0, ["head"]), (1, ["block 2", "head"]),
