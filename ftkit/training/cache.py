@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ftkit.backbones.saving import disk_errors
+from ftkit.disk import disk_errors
 from ftkit.errors import DiskError
 from ftkit.layers import LayerMap
 from ftkit.machine import memory_available
@@ -49,6 +49,11 @@ def choose_cut(prefixes: Sequence[int]) -> int:
     return best
 
 
+def _tokens(batch: Batch) -> int | None:
+    """Tokens of a padded batch of texts."""
+    return batch["input_ids"].shape[1] if "input_ids" in batch else None
+
+
 class PrefixCache:
     """The output of the first `cut` groups for each example of one split.
 
@@ -59,11 +64,13 @@ class PrefixCache:
         lengths: Tokens per example (N,); rows are kept without padding, and padded again for each batch.
         first_token: Keep only the first token: for heads that look at nothing else, when only the head trains.
         budget: Bytes in memory; a larger cache lies in a temporary file.
+        width: Tokens of a padded batch: see `Task.width`.
     """
 
     def __init__(self, net: nn.Module, layers: LayerMap, cut: int, lengths: np.ndarray, *, first_token: bool = False,
-                 budget: int | None = None) -> None:
+                 budget: int | None = None, width: Callable[[Batch], int | None] | None = None) -> None:
         self.net, self.cut, self.lengths = net, cut, lengths
+        self.width = width or _tokens
         self.first_token = first_token and cut == len(layers) - 1
         self.budget = default_budget() if budget is None else budget
         self.modules = [path for group in layers.groups[:cut] for path in group.modules]
@@ -109,6 +116,10 @@ class PrefixCache:
         finally:
             for handle in handles:
                 handle.remove()
+        self.take(indices, seen, batch)
+
+    def take(self, indices: Sequence[int], seen: list[Tensor], batch: Batch) -> None:
+        """Keep what was seen on its way out of the prefix, unless that cannot be right."""
         if not seen:
             self.refused = "the frozen layers of this architecture give no output of their own"
         elif seen[0].requires_grad:  # a position table shared by all blocks, say: the prefix would change with it
@@ -119,9 +130,7 @@ class PrefixCache:
     @contextlib.contextmanager
     def serve(self, indices: Sequence[int], batch: Batch) -> Iterator[Batch]:
         """Run the network inside with the frozen prefix stepped over: each of its modules answers with what is kept."""
-        hidden = self._rows(indices).to(next(iter(batch.values())).device)
-        if self._by_token:  # the batch may be padded beyond its longest example
-            hidden = nn.functional.pad(hidden, (0, 0, 0, batch["input_ids"].shape[1] - hidden.shape[1]))
+        hidden = self.known(indices, batch)
         if self.first_token:
             batch = {key: v[:, :1] if key in {"input_ids", "attention_mask"} else v for key, v in batch.items()}
         paths = [path for path in self.modules if path not in self._beside]
@@ -134,6 +143,13 @@ class PrefixCache:
         finally:
             for module in patched:
                 del module.forward  # the class's own method shows again
+
+    def known(self, indices: Sequence[int], batch: Batch) -> Tensor:
+        """What is kept for these examples, padded as this batch is."""
+        hidden = self._rows(indices).to(next(iter(batch.values())).device)
+        if not self._by_token:
+            return hidden
+        return nn.functional.pad(hidden, (0, 0, 0, (self.width(batch) or 0) - hidden.shape[1]))
 
     def prove(self, forward: Callable[[Batch], Tensor], indices: Sequence[int], batch: Batch) -> None:
         """Check once, on a batch that is known, that stepping over the prefix changes nothing; else refuse.
@@ -171,11 +187,11 @@ class PrefixCache:
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def _keep(self, indices: Sequence[int], hidden: Tensor, batch: Batch) -> None:
-        tokens = batch.get("input_ids")
+        tokens = self.width(batch)
         if self.first_token:
             hidden = hidden[:, :1]
         by_token = tokens is not None and hidden.dim() == 3 and not self.first_token
-        if by_token and tokens is not None and hidden.shape[1] != tokens.shape[1]:
+        if by_token and hidden.shape[1] != tokens:
             self.refused = "this architecture changes the number of tokens on the way"
             return
         if self._store is None:

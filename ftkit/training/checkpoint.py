@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors.torch import load_file, save_file
 
-from ftkit.backbones.saving import atomic_folder, disk_errors
+from ftkit.disk import atomic_folder, disk_errors
 from ftkit.errors import UserError, WeightsError
 from ftkit.training.freezing import named_in, optimizer_state, restore_optimizer
 

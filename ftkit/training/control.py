@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ftkit.strategies import Plan
@@ -102,4 +103,9 @@ def seeded(seed: int, step: int) -> Iterator[None]:
         number = (seed * 1_000_003 + step) * 1_009 + processes.state().process_index
         # Before a GPU is in use, torch.manual_seed would queue a call for it, with a stack trace, in every step.
         (torch.manual_seed if on_gpu else torch.default_generator.manual_seed)(number)
-        yield
+        outside = np.random.get_state()
+        np.random.seed(number % 2**32)  # transformers masks stretches of sound by NumPy's global numbers
+        try:
+            yield
+        finally:
+            np.random.set_state(outside)

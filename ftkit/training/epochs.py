@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from ftkit.machine import peak_memory
-from ftkit.training.inference import infer, score
+from ftkit.training.inference import BATCH_SECONDS, infer, score
 
 if TYPE_CHECKING:
     from ftkit.training.session import TrainSession
@@ -19,9 +19,10 @@ def epoch_row(session: TrainSession) -> dict[str, Any]:
     row: dict[str, Any] = {"epoch": session.epoch,
                            "train_loss": sum(step["loss"] * step["examples"] for step in steps) / seen}
     if len(session.valid):
-        probabilities, losses = infer(session.net, session.task, session.valid, session.model.processor,
-                                      4 * session.batch_size, session.precision, session.features.caches.get("valid"))
-        scores = score(session.task, probabilities, losses, session.valid.targets)
+        answers, losses = infer(session.net, session.task, session.valid, session.model.processor,
+                                4 * session.batch_size, session.precision, session.features.caches.get("valid"),
+                                seconds=BATCH_SECONDS)
+        scores = score(session.task, answers, losses, session.valid.said or session.valid.targets)
         row |= {"valid_loss": scores.pop("loss"), **scores}
     return row | {"seconds": time.perf_counter() - session.epoch_started,
                   "trainable": session.trainable_parameters(session.plan), "cached": session.cut,
@@ -30,11 +31,13 @@ def epoch_row(session: TrainSession) -> dict[str, Any]:
 
 def keep_best(session: TrainSession, row: dict[str, Any]) -> None:
     """Set the weights aside if this epoch is the best so far; stop early if there was none for too long."""
-    if "accuracy" not in row:
+    key = session.task.best_by
+    if key not in row:
         return
     history, settings = session.history, session.settings
     rows = history.epochs
-    best = max(range(len(rows)), key=lambda i: (rows[i]["accuracy"], -rows[i]["valid_loss"]))
+    sign = 1 if key == "accuracy" else -1  # of losses and distortions, the lowest is the best
+    best = max(range(len(rows)), key=lambda i: (sign * rows[i][key], -rows[i]["valid_loss"]))
     if settings.keep_best and best == len(rows) - 1:
         history.best_epoch = best
         session.best.save(session.net, session.best_names)

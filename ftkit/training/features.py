@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ftkit.tasks import Batch
 from ftkit.training import processes
 from ftkit.training.cache import PrefixCache, choose_cut, default_budget
+from ftkit.training.entry_cache import EntryCache
 
 if TYPE_CHECKING:
     from ftkit.training.session import TrainSession
@@ -46,6 +47,7 @@ class FeatureCaches:
         if self.refused or not cut or s.settings.cache == "off":
             return
         reason = "augmentation makes every epoch differ" if s.task.random else (
+            "its task runs the layers more than once for an example" if not s.task.cacheable else
             "several processes share the data" if processes.count() > 1 else "")
         if not reason:
             self._open(cut)
@@ -57,7 +59,7 @@ class FeatureCaches:
         cache = self.caches.get(split)
         if cache is not None and cache.has(indices) and not cache.proven:
             task, net = self.session.task, self.session.net
-            cache.prove(lambda known: task.forward(net, known), indices, batch)
+            cache.prove(lambda known: task.counted(task.forward(net, known), known), indices, batch)
         if cache is not None and cache.refused:
             self.refused = cache.refused
             self.session.history.note(f"feature cache off: {cache.refused}")
@@ -77,10 +79,11 @@ class FeatureCaches:
         s = self.session
         budget = default_budget() if s.settings.cache_budget is None else s.settings.cache_budget
         tokens = s.train.lengths.sum() + s.valid.lengths.sum()
+        kind = EntryCache if s.task.modality == "audio" else PrefixCache
         for name, split in (("train", s.train), ("valid", s.valid)):  # one budget, shared by size
-            self.caches[name] = PrefixCache(s.net, s.layers, cut, split.lengths,
-                                            budget=int(budget * split.lengths.sum() / tokens),
-                                            first_token=s.model.reads_first_token)
+            self.caches[name] = kind(s.net, s.layers, cut, split.lengths,
+                                     budget=int(budget * split.lengths.sum() / tokens),
+                                     first_token=s.model.reads_first_token, width=s.task.width)
         s.history.note(f"feature cache: {cut} frozen groups are computed once per example", cut=cut)
 
 

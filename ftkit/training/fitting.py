@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.backbones import Model
-from ftkit.backbones.saving import atomic_folder
+from ftkit.disk import atomic_folder
+from ftkit.errors import UserError
 from ftkit.strategies import Strategy
 from ftkit.training import processes
 from ftkit.training.history import History
@@ -16,8 +17,8 @@ from ftkit.training.progress import showing
 from ftkit.training.session import Observer, TrainSession
 
 
-def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress: bool | str | None = None,
-        out: str | Path | None = None, resume: bool = False, on_step: Observer | None = None,
+def fit(model: Model, data: Any, strategy: str | Strategy | None = None, *, progress: bool | str | None = None,
+        out: str | Path | None = None, merge: bool | None = None, resume: bool = False, on_step: Observer | None = None,
         on_epoch: Observer | None = None, **settings: Any) -> History:
     """Fine-tune `model` in place, and return what happened.
 
@@ -25,9 +26,11 @@ def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress:
         model: From `load_backbone(name, data.task)`.
         data: From `load_data`.
         strategy: What trains when: "probe", "last_k:k=2", GradualUnfreeze(every=1), a grid of ftkit.widgets.freeze_map.
+            None is the task's own: everything; for sounds everything but the stem.
         progress: Show how far it is: a panel with curves and a Stop button in a notebook, a bar on a terminal. None
             shows it there only, True and False always and never; "bar" shows the bar in a notebook too.
         out: A folder: a checkpoint after every epoch, and the model at the end.
+        merge: How a model with adapters is saved there: see `Model.save`.
         resume: Go on from the checkpoint that an interrupted run left (in `out`, if given).
         on_step: Called with each step's row.
         on_epoch: Called with each epoch's row.
@@ -40,6 +43,8 @@ def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress:
     Lesson 00.
     """
     session = TrainSession(model, data, strategy, on_step=on_step, on_epoch=on_epoch, **settings)
+    if merge and model.prompt_length:  # said now, not after an hour
+        raise UserError("A prompt is no change of weights: it cannot be merged.")
     session.control.out = None if out is None else Path(out)
     if resume:
         session.resume(session.checkpoint_folder)
@@ -54,7 +59,7 @@ def fit(model: Model, data: Any, strategy: str | Strategy = "full", *, progress:
         own = out is not None or resume or history.checkpoint is not None
         history.checkpoint = None
         if out is not None:
-            model.save(out)
+            model.save(out, merge)
             with atomic_folder(out) as fresh:
                 history.to_json(fresh / "history.json")
         if own:  # saved: only now is there nothing to go on from; what another, interrupted run left is kept

@@ -44,10 +44,10 @@ class History:
         return pd.DataFrame(getattr(self, check_name("kind of rows", kind, ("epochs", "steps", "events"))))
 
     def plot(self) -> Any:
-        """The learning curves as a matplotlib figure: the same as ftkit.viz.curves(history)."""
-        from ftkit.viz import curves  # pictures are drawn above this floor; only this one method reaches up to them
+        """The run as a matplotlib figure: the same as ftkit.viz.curves(history), for PPO ftkit.viz.ppo_curves."""
+        from ftkit.viz import curves, ppo_curves  # drawn above this floor; only this one method reaches up to it
 
-        return curves(self)
+        return ppo_curves(self) if self.config.get("task") == "ppo" else curves(self)
 
     def to_json(self, path: str | Path | None = None) -> str:
         """The whole run as JSON, written to `path` if one is given."""
@@ -77,4 +77,6 @@ class History:
             return f"History({self.status}, {len(self.steps)} steps)"
         last = self.epochs[self.best_epoch if self.best_epoch is not None else -1]
         score = f", validation accuracy {last['accuracy']:.3f}" if "accuracy" in last else ""
+        if "perplexity" in last:
+            score = f", validation perplexity {last['perplexity']:.1f}"
         return f"History({self.status}, {len(self.epochs)} epochs, {len(self.steps)} steps{score})"

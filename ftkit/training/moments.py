@@ -8,7 +8,7 @@ import weakref
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ftkit.backbones.saving import disk_errors
+from ftkit.disk import disk_errors
 from ftkit.training.checkpoint import load_checkpoint, save_checkpoint
 
 if TYPE_CHECKING:

@@ -20,14 +20,19 @@ def cpu_has_bf16() -> bool:
     return bool(torch.cpu._is_avx512_bf16_supported())
 
 
-def choose_precision(wanted: str, device: torch.device) -> str:
+def choose_precision(wanted: str, device: torch.device, mixed: bool = True) -> str:
     """ "fp32", "bf16" or "fp16". Weights and the optimizer stay in fp32; only products are computed in less.
 
     Raises:
         UnknownName: Not one of auto, fp32, bf16, fp16.
-        UserError: fp16 without a GPU: its range is too small without hardware and loss scaling.
+        UserError: fp16 without a GPU: its range is too small without hardware and loss scaling. 16 bits for a task
+            whose network does not take them (`mixed` is False).
     """
     check_name("precision", wanted, PRECISIONS)
+    if not mixed:
+        if wanted not in ("auto", "fp32"):
+            raise UserError(f"precision={wanted!r}: this network computes in fp32. Leave precision out.")
+        return "fp32"
     if wanted == "fp16" and device.type == "cpu":
         raise UserError("fp16 needs a GPU. On a CPU use bf16 or fp32, or auto.")
     if wanted != "auto":

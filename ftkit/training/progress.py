@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ftkit.errors import check_name
@@ -49,12 +49,41 @@ def showing(session: TrainSession, progress: bool | str | None) -> Iterator[None
         shown.close()
 
 
+@contextlib.contextmanager
+def counting(total: int, what: str, progress: bool | None, done: int = 0) -> Iterator[Callable[..., None]]:
+    """A bar for a loop that is no session, such as PPO's.
+
+    Args:
+        total: Steps in all.
+        what: A word before the bar.
+        progress: True or False; None shows it on a terminal and in a notebook.
+        done: Steps that are over already.
+
+    Gives a function to call after each step, with numbers to show by their names.
+    """
+    from tqdm import tqdm
+
+    wanted = processes.is_main() and (_watched() if progress is None else progress)
+    with tqdm(total=total, initial=done, unit="step", leave=False, desc=what, dynamic_ncols=True,
+              disable=not wanted) as bar:
+        def after_step(**numbers: float) -> None:
+            bar.set_postfix({name: f"{value:.3f}" for name, value in numbers.items()}, refresh=False)
+            bar.update()
+
+        yield after_step
+
+
+def _watched() -> bool:
+    """Whether somebody looks on: at a terminal, or in a notebook."""
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
 def _choose(session: TrainSession, progress: bool | str | None) -> Display | None:
     if isinstance(progress, str):
         check_name("progress display", progress, ("bar",), "Or True, False, None.")
     if not processes.is_main() or progress is False:
         return None
-    if progress is None and not (sys.stderr.isatty() or "ipykernel" in sys.modules):
+    if progress is None and not _watched():
         return None
     return (None if progress == "bar" else notebook_panel(session)) or Bar(session)
 

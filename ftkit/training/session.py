@@ -10,6 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,10 @@ from ftkit.training.epochs import epoch_row, finish, keep_best
 from ftkit.training.features import FeatureCaches
 from ftkit.training.freezing import NormStatistics, apply_plan, make_optimizer, named_in, set_modes, set_rate
 from ftkit.training.history import History
+from ftkit.training.inference import most_tokens
 from ftkit.training.memory import check_batch_fits, is_out_of_memory
 from ftkit.training.precision import autocast, choose_precision
+from ftkit.training.reference import add_reference
 from ftkit.training.settings import Settings, augmented, check_labels, class_weight_list
 from ftkit.training.snapshot import take_snapshot
 from ftkit.training.weights import StartRecord, WeightFile
@@ -43,7 +46,7 @@ class TrainSession:
     Args:
         model: From `load_backbone`.
         data: From `load_data`: its `train` and `valid` splits are used, never `test`.
-        strategy: A Strategy, or its written form such as "last_k:k=2".
+        strategy: A Strategy, or its written form such as "last_k:k=2". None is the task's own.
         on_step: Called with each step's row, from the thread that trains.
         on_epoch: Called with each epoch's row.
         on_gradients: Called with the step's number between backward and the optimizer's step, before clipping:
@@ -57,21 +60,23 @@ class TrainSession:
     Lesson 01.
     """
 
-    def __init__(self, model: Model, data: Any, strategy: str | Strategy = "full", *,
+    def __init__(self, model: Model, data: Any, strategy: str | Strategy | None = None, *,
                  on_step: Observer | None = None, on_epoch: Observer | None = None,
                  on_gradients: Callable[[int], None] | None = None, **settings: Any) -> None:
         use_all_cores()
         check_labels(model, data)
-        self.model, self.net, self.layers, self.strategy = model, model.net, model.layers, make_strategy(strategy)
-        self.on_step, self.on_epoch, self.on_gradients, self.control = on_step, on_epoch, on_gradients, Control()
+        self.strategy = make_strategy(model.task.strategy if strategy is None else strategy)
         self.strategy.adapt(model)
+        self.model, self.net, self.layers = model, model.net, model.layers
+        self.on_step, self.on_epoch, self.on_gradients, self.control = on_step, on_epoch, on_gradients, Control()
         wanted = Settings.make(**settings)
         self.plans = [self.strategy.plan(self.layers, epoch) for epoch in range(wanted.epochs)]
         self.settings = wanted.filled(model, self.plans)
         self.task = augmented(model.task, wanted.augment) if wanted.augment else model.task
+        self.task.prepare(self.net)
         self.device = processes.device()
         self.net.to(self.device)
-        self.precision = choose_precision(wanted.precision, self.device)
+        self.precision = choose_precision(wanted.precision, self.device, self.task.mixed)
         if self.precision == "bf16" and hasattr(self.task, "pad_to"):
             self.task = replace(self.task, pad_to=4)  # type: ignore[call-arg]
         self.train = self.task.encode(data.train.inputs, data.train.targets, model.processor)
@@ -92,9 +97,15 @@ class TrainSession:
         ever = {name for plan in self.plans for name, scale in plan.items() if scale > 0}
         self._set_plan(max(self.plans, key=lambda plan: self.trainable_parameters(plan)))
         if self.device.type == "cpu":
-            check_batch_fits(self.net, self.task, self.train, model.processor, self.batch_size,
+            longest = max(1, int(self.train.lengths.max()))
+            check_batch_fits(self.net, self.task, self.train, model.processor,
+                             int(max(1, min(self.batch_size, self.most_tokens // longest))),
                              self.trainable_parameters(self.plan))
+        for split in (self.train, self.valid):
+            add_reference(model, self.task, split, self.precision)
         self.history.start = StartRecord(self.net, ever)
+        if self.task.has_reference and model.reference is None:
+            model.reference = self.history.start
         self.best = WeightFile()
         self.best_names = ever | {name for name, _ in self.net.named_buffers()}
         self.features = FeatureCaches(self)
@@ -265,8 +276,22 @@ class TrainSession:
 
     @property
     def total_steps(self) -> int:
-        """Optimizer steps in the whole run."""
+        """Optimizer steps in the whole run. Sounds are batched by seconds: each epoch may have another number."""
+        if self.most_tokens < math.inf:
+            return sum(math.ceil(count / self.settings.accumulate) for count in self._batch_counts)
         return self.settings.epochs * math.ceil(math.ceil(len(self.train) / self.batch_size) / self.settings.accumulate)
+
+    @cached_property
+    def most_tokens(self) -> float:
+        """Tokens that a batch may have, padding included."""
+        return most_tokens(self.train, self.settings.batch_seconds)
+
+    @cached_property
+    def _batch_counts(self) -> list[int]:
+        return [len(self._batches(epoch)) for epoch in range(self.settings.epochs)]
+
+    def _batches(self, epoch: int) -> list[list[int]]:
+        return epoch_batches(self.train.lengths, self.batch_size, self.settings.seed, epoch, self.most_tokens)
 
     @property
     def done(self) -> bool:
@@ -299,7 +324,7 @@ class TrainSession:
         if plan != self.plan:
             self._set_plan(plan)
         self.features.plan()
-        self.batches = epoch_batches(self.train.lengths, self.batch_size, self.settings.seed, self.epoch)
+        self.batches = self._batches(self.epoch)
         self.epoch_started = time.perf_counter()
 
     def _end_epoch(self) -> None:

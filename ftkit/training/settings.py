@@ -13,7 +13,7 @@ from ftkit.errors import UserError, check_name
 from ftkit.strategies import Plan
 from ftkit.tasks import Encoded, Task
 
-_MAY_BE_NONE = {"lr", "batch_size", "patience", "cache_budget", "clip"}
+_MAY_BE_NONE = {"lr", "batch_size", "batch_seconds", "patience", "cache_budget", "clip"}
 _TINY = 1e-300  # above zero
 
 
@@ -23,8 +23,10 @@ class Settings:
 
     Args:
         epochs: Passes over the training split.
-        lr: Learning rate; None takes 1e-3 if only the head ever trains, else 1e-4 for text and 5e-4 for images.
-        batch_size: Examples per batch; None takes 16 for text, 32 for images.
+        lr: Learning rate; None takes 1e-3 if only the head and adapters ever train, else 1e-4 for text, 5e-4 for
+            images and sounds, and 1e-3 for voices.
+        batch_size: Examples per batch; None takes 16 for text, 32 for images and (at most) for sounds.
+        batch_seconds: Of sound in a batch at most, padding included; None takes 30, and 15 for voices.
         seed: Of batches, dropout and augmentation.
         precision: "auto", "fp32", "bf16" or "fp16".
         cache: "auto" or "off": see ftkit.training.cache.
@@ -37,12 +39,13 @@ class Settings:
         keep_best: Return to the weights of the best epoch by validation accuracy.
         patience: Stop after so many epochs without a better one; None never stops early.
         augment: Shift pictures at random, and mirror them where that keeps their meaning. "shift" never mirrors: for
-            your own pictures of letters, arrows, left and right hands.
+            your own pictures of letters, arrows, left and right hands. Sounds: other speeds, stretches masked.
     """
 
     epochs: int = 3
     lr: float | None = None
     batch_size: int | None = None
+    batch_seconds: float | None = None
     seed: int = 0
     precision: str = "auto"
     cache: str = "auto"
@@ -67,7 +70,7 @@ class Settings:
         for name, least in (("epochs", 1), ("accumulate", 1), ("batch_size", 1), ("patience", 1), ("seed", 0),
                             ("cache_budget", 0)):
             self._check(name, Integral, least, f"a whole number of at least {least}")
-        for name in ("lr", "clip"):
+        for name in ("lr", "clip", "batch_seconds"):
             self._check(name, Real, _TINY, "a number above 0")
         self._check("weight_decay", Real, 0, "a number of at least 0")
         if self.seed >= 2**32:
@@ -90,11 +93,14 @@ class Settings:
 
     def filled(self, model: Model, plans: Sequence[Plan]) -> Settings:
         """The same with learning rate and batch size chosen for this model and these plans."""
-        image = model.task.modality == "image"
-        body = any(scale > 0 and model.layers.group_of(name) != "head"
+        kind = model.task.modality
+        if self.batch_seconds and kind not in ("audio", "voice"):
+            raise UserError(f"batch_seconds is for sounds, and the task here is {model.task.name}.")
+        body = any(scale > 0 and model.layers.group_of(name) != "head" and model.layers.kinds[name] != "adapter"
                    for plan in plans for name, scale in plan.items())
-        lr = self.lr or (1e-3 if not body else 5e-4 if image else 1e-4)
-        return replace(self, lr=lr, batch_size=self.batch_size or (32 if image else 16))
+        lr = self.lr or (1e-3 if not body or kind == "voice" else 1e-4 if kind == "text" else 5e-4)
+        return replace(self, lr=lr, batch_size=self.batch_size or (16 if kind == "text" else 32),
+                       batch_seconds=self.batch_seconds or {"audio": 30.0, "voice": 15.0}.get(kind))
 
 
 def _floats(weights: Sequence[float]) -> list[float]:
@@ -118,6 +124,8 @@ def class_weight_list(wanted: str | Sequence[float] | None, model: Model, encode
         check_name("class_weights", wanted, ("balanced",))
         if model.task.multilabel:
             raise UserError("class_weights='balanced' is for one label per example; pass a list of weights instead.")
+        if not model.task.n_out:
+            raise UserError(f"class_weights are for classes, and the task here is {model.task.name}.")
         counts = [max(1, encoded.targets.count(i)) for i in range(model.task.n_out)]
         return [len(encoded) / (len(counts) * count) for count in counts]
     if len(wanted) != model.task.n_out or not all(0 < weight < math.inf for weight in wanted):
@@ -127,10 +135,10 @@ def class_weight_list(wanted: str | Sequence[float] | None, model: Model, encode
 
 
 def augmented(task: Task, how: bool | str = True) -> Task:
-    """The same task with random shifting, and mirroring unless `how` is "shift"; pictures only."""
+    """The same task with random shifting, and mirroring unless `how` is "shift"; sounds are masked in places."""
     if not hasattr(task, "augment"):
-        raise UserError(f"augment={how!r} is for pictures, and the task here is {task.name}.")
-    fewer: dict[str, Any] = {"mirror": False} if how == "shift" else {}
+        raise UserError(f"augment={how!r} is for pictures and sounds, and the task here is {task.name}.")
+    fewer: dict[str, Any] = {"mirror": False} if how == "shift" and hasattr(task, "mirror") else {}
     return replace(task, augment=True, **fewer)  # type: ignore[call-arg]
 
 

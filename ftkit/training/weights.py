@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import weakref
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -14,7 +15,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ftkit.backbones.saving import disk_errors
+from ftkit.disk import disk_errors
+from ftkit.errors import UserError
 
 _TEMPORARY = "It holds temporary files: free space there, or set TMPDIR to a folder on another disk."
 
@@ -68,6 +70,12 @@ class WeightFile:
                 tensors[name].copy_(kept)
 
 
+def _fill(tensors: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, value in values.items():
+            tensors[name].copy_(value)
+
+
 class StartRecord:
     """The weights that a run began with: a checksum of each tensor, and the values of those that may train.
 
@@ -93,6 +101,24 @@ class StartRecord:
         """The first weights of parameters that may train, read from the disk."""
         with safe_open(self.kept.file, "pt") as file:
             return {name: file.get_tensor(name) for name in names}
+
+    @contextlib.contextmanager
+    def back_in(self, net: nn.Module) -> Iterator[None]:
+        """The network with its first weights, inside the context; then it is again what it was.
+
+        Raises:
+            UserError: It is not the network that the record is of.
+        """
+        tensors = _tensors(net)
+        if not tensors.keys() >= set(self.names):
+            raise UserError("The weights that training began with do not fit this network any more: its adapters were "
+                            "merged, or its head was replaced. Set model.reference to the model that it began from.")
+        now = {name: tensors[name].detach().clone() for name in self.names}
+        _fill(tensors, self.values(self.names))
+        try:
+            yield
+        finally:
+            _fill(tensors, now)
 
     def moved(self, net: nn.Module) -> dict[str, bool]:
         """For each parameter and buffer whether a single bit of it has changed."""

@@ -264,7 +264,7 @@ def test_an_older_checkpoint_survives_a_failed_save(tmp_path: Path, monkeypatch:
                 moves.append(paths)
                 full() if len(moves) == count else real(*paths)
 
-            patch.setattr("ftkit.backbones.saving.os.replace", moving)
+            patch.setattr("ftkit.disk.os.replace", moving)
         with pytest.raises(DiskError, match="Nothing older was lost"):
             session.save(folder)
     assert not [path for path in folder.iterdir() if path.name.startswith(".saving")]

@@ -542,7 +542,7 @@ def test_another_augmentation_is_refused() -> None:
 
 
 def test_augmentation_of_texts_is_refused() -> None:
-    with pytest.raises(UserError, match="augment=True is for pictures, and the task here is text-classification"):
+    with pytest.raises(UserError, match="augment=True is for pictures and sounds, and the task here is text-class"):
         make(augment=True)
 
 
