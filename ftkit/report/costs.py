@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ftkit.backbones import Model
 from ftkit.errors import UserError
-from ftkit.strategies import Strategy, make_strategy
+from ftkit.strategies import Strategy, changed_copy, make_strategy
 from ftkit.training.batches import by_length
 from ftkit.training.freezing import apply_plan, make_optimizer
 from ftkit.training.memory import saved_bytes
@@ -79,10 +79,11 @@ def cost(model: Model, split: Any, strategy: str | Strategy = "full", *, epoch: 
     few = split.take(batch_size) if hasattr(split, "take") and len(split) > batch_size else split
     encoded = model.task.encode(few.inputs, few.targets, model.processor)
     batch = model.task.collate(encoded, by_length(encoded.lengths, batch_size)[0], model.processor)
-    plan = chosen.plan(model.layers, epoch)
-    sizes = model.layers.sizes
-    trainable = sum(sizes[name] for name, scale in plan.items() if scale > 0)
     with borrowed(model):
+        model = changed_copy(model, chosen) if type(chosen).adapt is not Strategy.adapt else model
+        plan = chosen.plan(model.layers, epoch)
+        sizes = model.layers.sizes
+        trainable = sum(sizes[name] for name, scale in plan.items() if scale > 0)
         optimizer = make_optimizer("adamw", model.net, 0.0)
         apply_plan(model.net, model.layers, plan, optimizer)
         activations = saved_bytes(model.net, model.task, batch)

@@ -47,11 +47,13 @@ def confusion(evaluation: Any, split: Any = None) -> Picture:
         A Picture.
 
     Raises:
-        UserError: Neither an Evaluation nor a model with a split.
+        UserError: Neither an Evaluation nor a model with a split; a recogniser of speech, which has no classes.
 
     Lesson 01.
     """
     found = as_evaluation(evaluation, split, "confusion")
+    if not found.labels:
+        raise UserError("confusion is for classes, and this model writes texts: ft.viz.top_losses shows what it heard.")
     if found.targets.ndim == 2:
         return _label_bars(found)
     names, matrix = _matrix(found)

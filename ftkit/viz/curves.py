@@ -91,20 +91,25 @@ def _several_runs(left: Axes, right: Axes, runs: dict[str, History], styles: Seq
             left.plot(epoch_ends(run), _column(run, "valid_loss"), color=style.color, linestyle="none",
                       marker=style.marker, markersize=8, markeredgecolor=INK)
         _accuracy(right, run, style)
-        _mark_changes(left, right, run, style.color, full=False)
+        _mark_changes(left, right, run, style.color, full=False, marker=style.marker)
         handles.append(Line2D([], [], **look, marker=style.marker, markersize=8, markeredgecolor=INK, linewidth=2.5,
                               label=wrap(name, WIDTH - 1.5, SMALL)))
     changes = [step for run in runs.values() for step in plan_changes(run)]
     return handles + _signs("foot", changes, any(best_row(run) for run in runs.values()))
 
 
-def _mark_changes(left: Axes, right: Axes, run: History, color: str, full: bool) -> None:
-    """Dotted lines; or marks at the foot, where many lines would hide the curves."""
+def _mark_changes(left: Axes, right: Axes, run: History, color: str, full: bool, marker: str = "") -> None:
+    """Dotted lines; or marks at the foot, with the run's marker on top, where many lines would hide the curves."""
     look: dict[str, Any] = _CHANGE if full else {"ymax": 0.06, "linewidth": 2}
     for step in plan_changes(run):
-        left.axvline(step, **{**look, "color": color})
+        places = [(left, float(step))]
         if any("accuracy" in row for row in run.epochs):
-            right.axvline(_epoch_at(run, step), **{**look, "color": color})
+            places.append((right, _epoch_at(run, step)))
+        for axes, x in places:
+            axes.axvline(x, **{**look, "color": color})
+            if marker:
+                axes.plot(x, 0.06, transform=axes.get_xaxis_transform(), color=color, marker=marker, markersize=6,
+                          markeredgecolor=INK, linestyle="none")
 
 
 def _accuracy(axes: Axes, run: History, style: RunStyle) -> None:

@@ -11,7 +11,7 @@ from matplotlib.patches import Patch, Rectangle
 
 from ftkit.errors import UserError
 from ftkit.layers import LayerMap
-from ftkit.strategies import Strategy, make_strategy
+from ftkit.strategies import Strategy, make_strategy, map_for
 from ftkit.viz.cells import Cell, in_words, make_cell, share_title, strategy_name, stretches
 from ftkit.viz.style import BLUE, BODY, INK, LINES, ORANGE, PALE, SMALL, WIDTH, Picture, bare, ink_on, mix
 from ftkit.viz.words import count, plain, text_width
@@ -23,7 +23,8 @@ def freeze_map(model: Any, strategy: str | Strategy, epochs: int = 3) -> Picture
     Rows are layer groups with the input at the top; columns are epochs; the bars count each group's parameters.
 
     Args:
-        model: From `load_backbone`, or its LayerMap. It is not changed.
+        model: From `load_backbone`, or its LayerMap. It is not changed. A strategy that changes the network, such as
+            LoRA, is drawn as the network will be, and needs the model itself.
         strategy: Such as "gradual", "last_k:k=2" or GradualUnfreeze(every=1).
         epochs: How many to draw, at least 1.
 
@@ -41,6 +42,8 @@ def freeze_map(model: Any, strategy: str | Strategy, epochs: int = 3) -> Picture
     if not isinstance(epochs, int) or epochs < 1:
         raise UserError(f"epochs must be a whole number of at least 1, not {epochs!r}.")
     chosen = make_strategy(strategy)
+    if not isinstance(model, LayerMap):
+        layers = map_for(model, chosen)  # with what the strategy will put in or take out: in a copy without numbers
     plans = [chosen.plan(layers, epoch) for epoch in range(epochs)]
     grid = [[make_cell(layers, list(group.parameters), plan) for plan in plans] for group in layers]
     title = share_title(strategy_name(strategy, chosen), layers, plans)

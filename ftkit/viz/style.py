@@ -30,18 +30,20 @@ class RunStyle(NamedTuple):
     """How one run among several is drawn."""
 
     color: str
-    line: str
+    line: Any  # a name or a pattern, as matplotlib takes them
     marker: str
     hatch: str
 
 
 _COLORS = (BLUE, ORANGE, VERMILLION, SKY, BLACK, GREEN, PURPLE)  # neighbours differ in brightness too
-_LINES, _MARKERS, _HATCHES = ("-", "--", "-.", ":"), "osD^vPX*", ("", "//", "..", "xx", "\\\\", "oo", "--", "++")
+_LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (9, 2)), (0, (4, 1, 1, 1, 1, 1)), (0, (1, 3)), (0, (12, 2, 4, 2)))
+_MARKERS, _HATCHES = "osD^vPX*", ("", "//", "..", "xx", "\\\\", "oo", "--", "++")
 
 
 def run_style(i: int) -> RunStyle:
     """The style of the i-th run: colour, line, marker and hatch change together, at different paces."""
-    return RunStyle(*(choices[i % len(choices)] for choices in (_COLORS, _LINES, _MARKERS, _HATCHES)))
+    return RunStyle(_COLORS[i % len(_COLORS)], _LINES[i % len(_LINES)], _MARKERS[i % len(_MARKERS)],
+                    _HATCHES[i % len(_HATCHES)])
 
 
 class Picture(Figure):

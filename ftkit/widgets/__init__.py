@@ -13,7 +13,9 @@ _WHERE = {
     "compare": "compare",
     "freeze_map": "freeze_grid",
     "label": "label",
+    "listen": "listen",
     "predictor": "predictor",
+    "recogniser": "recogniser",
     "render": "render",
 }
 
@@ -24,8 +26,10 @@ if TYPE_CHECKING:  # what an editor should know; the redundant aliases mark them
     from ftkit.widgets.experiment import Experiment as Experiment
     from ftkit.widgets.freeze_grid import freeze_map as freeze_map
     from ftkit.widgets.label import label as label
+    from ftkit.widgets.listen import listen as listen
     from ftkit.widgets.playground import Playground as Playground
     from ftkit.widgets.predictor import predictor as predictor
+    from ftkit.widgets.recogniser import recogniser as recogniser
     from ftkit.widgets.render import render as render
 
 

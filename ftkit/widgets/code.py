@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -85,7 +86,7 @@ def _written(strategy: Strategy, session: TrainSession) -> str:
         plans = [compact(session.layers, plan) for plan in session.plans]
         scales = plans[0] if all(plan == plans[0] for plan in plans) else plans
         return f"ft.strategies.Custom({scales!r}, warmup={strategy.warmup!r}, decay={strategy.decay!r})"
-    return f"ft.strategies.{strategy!r}"
+    return re.sub(r"(?<![\w.'\"])([A-Z]\w*\()", r"ft.strategies.\1", repr(strategy))  # an inner strategy's class too
 
 
 def _short(session: TrainSession, plans: Plans | None) -> str:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from PIL import ImageOps
 
-from ftkit.backbones.saving import disk_errors
 from ftkit.data.folders import SUFFIXES, check_sound
 from ftkit.data.images import image_from_cell
 from ftkit.data.labels import natural_key
+from ftkit.disk import disk_errors, write_whole
 from ftkit.errors import DataError
 from ftkit.widgets.collection import Collection, Item
 from ftkit.widgets.inputs import check_suffix
-from ftkit.widgets.naming import digest, safe_stem, write_whole
+from ftkit.widgets.naming import digest, safe_stem
 
 _ORIENTATION = 0x0112  # of the tags that a camera writes into a photo
 

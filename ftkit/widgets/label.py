@@ -1,4 +1,4 @@
-"""Collect examples of one's own in a notebook: images, from files or the camera, texts, or sounds."""
+"""Collect examples of one's own in a notebook: images, from files or the camera, texts, or sounds, also recorded."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class Labeller(SmallPanel):
         self.changed(f"New examples go to '{label}'.")
 
     def upload(self, name: str, content: bytes) -> None:
-        """Store a file, or a picture of the camera, in the chosen class."""
+        """Store a file, a picture of the camera or a recording in the chosen class."""
         stored = self._store(self._chosen(), name, content)
         self.changed(f"{stored} is stored: '{self.chosen}' has {self.counts[self.chosen]} examples.")
 
@@ -149,6 +149,13 @@ class Labeller(SmallPanel):
         """Classes, a place for new examples (never redrawn: it holds the camera and what is typed), the examples."""
         return {"classes": class_forms(self.collection, self.chosen), "input": input_forms(self.collection.kind),
                 "examples": self._examples.html(self.collection, self._whole)}
+
+    def _make_panel(self) -> Any:
+        if self.collection.kind != "audio":
+            return super()._make_panel()
+        from ftkit.widgets.sound_view import SoundView
+
+        return SoundView(self)
 
     def _rows(self) -> list[list[object]]:
         return [[label, n] for label, n in self.counts.items()]

@@ -26,7 +26,7 @@ def class_forms(collection: Collection, chosen: str) -> str:
 
 
 def input_forms(kind: str) -> str:
-    """Where new examples come in. It never changes, so that an open camera and what is typed stay."""
+    """Where new examples come in. It never changes, so that an open camera, a recording and what is typed stay."""
     if kind == "text":
         area = tag("textarea", "", name="text", rows=3, data_key="text", aria_label="Texts, each on its own line",
                    placeholder="One text per line")
@@ -35,7 +35,8 @@ def input_forms(kind: str) -> str:
                        data_key="file", class_="ft-unseen")
     drop = f'<label class="ft-drop"><input{known}><span>Choose {KINDS[kind]}, or drop them here</span></label>'
     camera = '<div class="ft-camera" data-camera="upload"></div>' if kind == "image" else ""
-    return f'<div class="ft-line">{drop}{camera}</div>'
+    recorder = "<ft-recorder></ft-recorder>" if kind == "audio" else ""  # it puts what it hears into the field
+    return f'<div class="ft-line">{recorder}{drop}{camera}</div>'
 
 
 class Examples:

@@ -1,16 +1,13 @@
-"""Names that every system can keep, for classes and files; and files that are written whole or not at all."""
+"""Names that every system can keep, for classes and files."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import tempfile
 import unicodedata
 from pathlib import Path
 from typing import Any
 
-from ftkit.backbones.saving import disk_errors
 from ftkit.errors import DataError
 
 _RESERVED = {"con", "prn", "aux", "nul", *(f"{port}{i}" for port in ("com", "lpt") for i in range(10))}  # Windows
@@ -42,22 +39,3 @@ def safe_stem(name: str) -> str:
     """A file's name without folders, suffix and letters that some system refuses; at most 40 characters."""
     stem = Path(name.replace("\\", "/")).stem
     return re.sub(r"[^\w-]+", "-", unicodedata.normalize("NFC", stem)).strip("-_")[:40] or "file"
-
-
-def write_whole(place: Path, content: bytes) -> None:
-    """Write a file so that at any moment there is the old one or the whole new one.
-
-    Raises:
-        DiskError: The disk is full or the folder cannot be written; what was there is still there.
-    """
-    with disk_errors(place):
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle, fresh = tempfile.mkstemp(prefix=".saving-", dir=place.parent)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(content)
-            os.chmod(fresh, place.parent.stat().st_mode & 0o666)  # as the folder: mkstemp lets only the owner read
-            os.replace(fresh, place)
-        except BaseException:
-            Path(fresh).unlink(missing_ok=True)
-            raise

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from pathlib import Path
 from typing import Any
 
-from ftkit.errors import DiskError, UserError
+from ftkit.disk import write_whole
+from ftkit.errors import UserError
 from ftkit.strategies import Plan, Strategy
 from ftkit.widgets.base import Shown
 from ftkit.widgets.render import Rendered, render
@@ -106,14 +106,7 @@ class Playground(Shown):
             file = Path(path)
             if file.suffix not in (".json", ".html"):
                 raise UserError(f"export writes .json or .html, not '{file.name}'.")
-            fresh = file.with_name(f".{file.name}.new")  # an older run in this place stays until the new one is whole
-            try:
-                fresh.write_text(_as_file(run, file.suffix), encoding="utf8")
-                fresh.replace(file)
-            except OSError as error:
-                with contextlib.suppress(OSError):
-                    fresh.unlink(missing_ok=True)
-                raise DiskError(f"'{file}' could not be written: {error}.") from error
+            write_whole(file, _as_file(run, file.suffix).encode())
         return run
 
     # --- how it shows itself ----------------------------------------------------------------------------------------

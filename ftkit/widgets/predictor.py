@@ -10,14 +10,18 @@ from PIL import Image
 from ftkit.backbones import Model
 from ftkit.errors import UserError
 from ftkit.training import predict
+from ftkit.viz.audio import RATE, Sound
 from ftkit.widgets.answer import Answer
-from ftkit.widgets.inputs import KINDS, Given, check_image, check_suffix, check_text, thumbnail
+from ftkit.widgets.inputs import KINDS, Given, check_audio, check_idle, check_image, check_suffix, check_text, thumbnail
 from ftkit.widgets.markup import attributes, tag
 from ftkit.widgets.small_panel import SmallPanel
+from ftkit.widgets.sound_html import sound_form, with_player
 
 
 def predictor(before: Model, after: Model | None = None) -> Predictor:
-    """Type a text or drop an image, and see the probabilities of one model, or of two side by side.
+    """Give a text, an image or a sound, and see the probabilities of one model, or of two side by side.
+
+    Sounds come from files or from the microphone.
 
     Args:
         before: From `load_backbone`; alone, or as it was before fine-tuning.
@@ -29,7 +33,7 @@ def predictor(before: Model, after: Model | None = None) -> Predictor:
     Raises:
         UserError: Not models, models of different classes, or of a kind that the panel cannot feed.
 
-    Lesson 01.
+    Lessons 01 and 05.
     """
     return Predictor(before, after)
 
@@ -52,67 +56,82 @@ class Predictor(SmallPanel):
                 raise UserError(f"predictor asks models from load_backbone, not {type(model).__name__}.")
         self.models = dict(zip(("before", "after") if after else ("probability",), models, strict=True))
         self.task = before.task
-        if self.task.modality not in ("text", "image"):
-            raise UserError(f"predictor shows texts and images; ftkit has no panel for "
-                            f"{KINDS.get(self.task.modality, self.task.modality)} yet.")
+        if self.task.modality not in KINDS or not self.task.labels:
+            raise UserError(f"predictor shows the classes of texts, images and sounds; '{self.task.name}' has none. "
+                            "ft.widgets.recogniser shows what a model hears.")
         if after and (after.task.labels, after.task.modality) != (before.task.labels, before.task.modality):
             raise UserError(f"The models must answer the same question: the first knows {_named(before)}, the second "
                             f"{_named(after)}.")
         self.answer: Answer | None = None
         self._picture = b""  # a small JPEG of the last image
+        self._sound: Sound | None = None
+        self._own = False  # whether the last sound came through the page: a voice then, perhaps
 
     def ask(self, text: Any) -> Answer:
-        """What the models say to a text, or to an image (a path, a PIL image or an array).
+        """What the models say to a text, to an image (a path, a PIL image or an array), or to a sound.
+
+        A sound is a path, or samples (T,) at the rate of the model, 16,000 a second for most.
 
         Returns:
             The rows: {"label": …, "before": …, "after": …} with one probability per model.
 
         Raises:
-            DataError: An empty or very long text, a broken image, or something else altogether.
+            DataError: An empty or very long text, a broken file, or something else altogether.
             UserError: A model is in the middle of its training.
         """
-        given = check_text(text, self.models[self._names[-1]]) if self.task.modality == "text" else check_image(text)
-        return self._ask(given)
+        self._own = False
+        if self.task.modality == "text":
+            return self._ask(check_text(text, self.models[self._names[-1]]))
+        return self._ask(self._checked(text))
 
     def upload(self, name: str, content: bytes) -> Answer:
         """The same for a file that was dropped on the panel."""
         if self.task.modality == "text":
             check_suffix(name, "text")
-        return self._ask(check_image(content, name))
+        given = self._checked(content, name)
+        self._own = True
+        return self._ask(given)
+
+    def _checked(self, item: Any, name: str = "") -> Given:
+        """An image or a sound."""
+        if self.task.modality == "image":
+            return check_image(item, name)
+        return check_audio(item, getattr(self.models[self._names[-1]].processor, "rate", RATE), name)
 
     @property
     def _names(self) -> tuple[str, ...]:
         return tuple(self.models)
 
     def _ask(self, given: Given) -> Answer:
-        self._check_idle()
-        said = {name: predict(model, given.item).probabilities for name, model in self.models.items()}
-        self._check_idle()  # a run in another thread may have gone on meanwhile, with dropout
+        item = given.item.samples if isinstance(given.item, Sound) else given.item
+        check_idle(self.models)
+        said = {name: predict(model, item).probabilities for name, model in self.models.items()}
+        check_idle(self.models)  # a run in another thread may have gone on meanwhile, with dropout
         rows = [{"label": label, **{name: probabilities[label] for name, probabilities in said.items()}}
                 for label in self.task.labels]
         rows.sort(key=lambda row: -max(row[name] for name in said))
         self.answer = Answer(given.shown, self._names, tuple(rows), given.notes, self.task.multilabel)
         self._picture = thumbnail(given.item, 160) if isinstance(given.item, Image.Image) else b""
+        self._sound = given.item if isinstance(given.item, Sound) else None
         self.changed(self.answer.summary)
         return self.answer
-
-    def _check_idle(self) -> None:
-        for name, model in self.models.items():
-            if any(module.training for module in model.net.modules()):
-                which = "" if len(self.models) == 1 else f" “{name}”"
-                raise UserError(f"The model{which} is being trained. Ask again when its run has ended.")
 
     # --- rendering --------------------------------------------------------------------------------------------------
 
     def regions(self) -> dict[str, str]:
         """What to fill in, and the answer; the first is never redrawn, so that what is typed stays."""
-        return {"input": self._form(), "answer": self._picture_html() + (self.answer.html() if self.answer else "")}
+        found = self.answer.html() if self.answer else ""
+        if self.task.modality == "audio":  # apart: a sound that plays must not be drawn anew
+            return {"input": self._form(), "sound": self._sound_html(), "answer": found}
+        return {"input": self._form(), "answer": self._picture_html() + found}
 
     def _form(self) -> str:
         if self.task.modality == "text":
             area = tag("textarea", "", name="text", rows=3, data_key="text", maxlength=100_000,
                        aria_label="A text for the model", placeholder="Type a text")
             return f'<form data-cmd="ask">{area}<button class="ft-main" data-key="ask">Ask</button></form>'
+        if self.task.modality == "audio":
+            return sound_form()
         known = attributes(type="file", accept="image/*", data_upload="upload", data_key="file", class_="ft-unseen")
         return f'<label class="ft-drop"><input{known}><span>Choose an image, or drop one here</span></label>'
 
@@ -122,17 +141,27 @@ class Predictor(SmallPanel):
         source = f"data:image/jpeg;base64,{base64.b64encode(self._picture).decode('ascii')}"
         return f"<img{attributes(src=source, alt='The image that was asked about')}>"
 
+    def _sound_html(self, static: bool = False) -> str:
+        return with_player(self._sound, "the sound that was asked about", keep=not (static and self._own))
+
     def _text(self) -> str:
         asked = self.answer.text() if self.answer else 'nothing was asked yet: panel.ask("…")'
         return f"Predictor over {_labels(self.task.labels)}: {asked}"
 
     def _html(self) -> str:
         if self.answer:
-            return self._picture_html() + self.answer.html()
+            return self._picture_html() + self._sound_html(static=True) + self.answer.html()
         return tag("p", self._text())
 
     def _png(self) -> bytes:
         return self.answer.picture().png() if self.answer else b""
+
+    def _make_panel(self) -> Any:
+        if self.task.modality != "audio":
+            return super()._make_panel()
+        from ftkit.widgets.sound_view import SoundView
+
+        return SoundView(self)
 
 
 def _named(model: Model) -> str:

@@ -51,7 +51,8 @@ def _one(loss: Axes, accuracy: Axes, curve: dict[str, Any], style: RunStyle, cur
     look = _look(style, current)
     if curve["train"]:
         pale = mix(style.color, 0.55)
-        loss.plot(*zip(*curve["train"], strict=True), color=pale, linewidth=1.3 if current else 0.9)
+        loss.plot(*zip(*curve["train"], strict=True), color=pale, linestyle=style.line,
+                  linewidth=1.3 if current else 0.9)
     if curve["valid"]:
         steps, losses, scores = zip(*curve["valid"], strict=True)
         loss.plot(steps, losses, **look)

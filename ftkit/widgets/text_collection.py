@@ -7,10 +7,11 @@ import io
 from pathlib import Path
 
 from ftkit.data.labels import natural_key
+from ftkit.disk import write_whole
 from ftkit.errors import DataError
 from ftkit.widgets.collection import Collection, Item
 from ftkit.widgets.inputs import LONGEST
-from ftkit.widgets.naming import digest, write_whole
+from ftkit.widgets.naming import digest
 
 TEXTS = "texts.csv"
 

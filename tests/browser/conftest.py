@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -15,28 +14,13 @@ from pathlib import Path
 
 import pytest
 from browser_helpers import Lab, Visit
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
 TESTS = Path(__file__).parents[1]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-NO_CHROMIUM = ("These tests need a browser: no 'chromium' was found. On Debian or Ubuntu: apt-get install chromium. "
-               "Elsewhere put Chromium or Chrome on PATH under that name.")
 SETTINGS = {
     "@jupyterlab/apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
     "@jupyterlab/docmanager-extension/plugin": {"autosave": False},
 }
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """Headless Chromium, from the system's packages."""
-    found = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if found is None:
-        pytest.fail(NO_CHROMIUM)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

@@ -165,8 +165,8 @@ def test_progress_is_spoken_now_and_then_and_not_at_every_step(visit: Visit) -> 
     spoken = page.locator(".ftkit [role=status]").first
     first = spoken.text_content()
     assert first
-    for step in range(141, 200):
-        page.evaluate("(state) => window.panel.show(state)", running(step=step))
+    page.evaluate("(states) => states.forEach((state) => window.panel.show(state))",
+                  [running(step=step) for step in range(141, 200)])  # at once: a busy machine must not count as time
     assert spoken.text_content() == first
     expect(spoken).to_contain_text("step 199")  # the last words are not lost
 

@@ -11,7 +11,8 @@ from PIL import Image
 from viz_helpers import LONG, check_layout, make_evaluation, said
 
 from ftkit.errors import UserError
-from ftkit.viz import top_losses, top_losses_frame
+from ftkit.training import Evaluation
+from ftkit.viz import confusion, top_losses, top_losses_frame
 
 
 def test_the_frame_is_sorted_and_says_what_is_what() -> None:
@@ -70,3 +71,20 @@ def test_mistakes_are_named(n: Any) -> None:
         top_losses(make_evaluation([0], [1], ["no", "yes"]), n=n)
     with pytest.raises(UserError, match="top_losses draws what evaluate returns"):
         top_losses([1, 2])
+
+
+def test_a_recogniser_shows_what_was_said_and_what_it_heard() -> None:
+    sounds = [np.zeros(1600, dtype=np.float32)] * 3
+    said = np.array(["It's late.", "no", "So ends."])
+    found = Evaluation({"cer": 0.5}, np.zeros((3, 0)), said, np.array([0.1, 3, 2]), (), sounds,
+                       ["it's late", "", "so end"])
+    frame = top_losses_frame(found, 3)
+    assert frame.columns.tolist() == ["row", "input", "true", "predicted", "loss"]
+    assert frame["true"].tolist() == ["no", "so ends", "it's late"], "as they are compared"
+    picture = top_losses(found, 3)
+    words = [text.get_text() for text in picture.axes[0].texts]
+    assert {"sound", "said", "the model heard", "loss", "✗ (nothing)", "✗ so end", "✓ it's late"} <= set(words)
+    assert "prob." not in words
+    assert "a sound: no, taken for nothing, loss 3.00" in picture.alt
+    with pytest.raises(UserError, match="confusion is for classes, and this model writes texts"):
+        confusion(found)

@@ -17,8 +17,8 @@ from PIL import Image
 
 import ftkit as ft
 from ftkit.errors import DataError, DiskError, UnknownName, UserError
-from ftkit.widgets import naming
 from ftkit.widgets.label import Labeller, label
+from ftkit.widgets.sound_view import SoundView
 
 
 def png(seed: int, level: int = 128, size: tuple[int, int] = (32, 32)) -> bytes:
@@ -268,7 +268,7 @@ def test_a_full_disk_leaves_the_old_table(folder: Path, monkeypatch: pytest.Monk
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(naming.os, "replace", full)
+    monkeypatch.setattr("ftkit.disk.os.replace", full)
     with pytest.raises(DiskError, match="disk is full"):
         panel.add_text("good", "two")
     monkeypatch.undo()
@@ -321,7 +321,19 @@ def test_the_place_for_new_examples_is_never_redrawn(folder: Path) -> None:
     panel.upload("a.png", png(1))
     panel.add_label("dog")
     assert panel.regions()["input"] == before
-    assert "data-camera" not in label(folder.with_name("sounds"), kind="audio").regions()["input"]
+    assert "ft-recorder" not in before
+
+
+def test_sounds_can_be_recorded(folder: Path) -> None:
+    panel = label(folder, ["clap"], kind="audio")
+    given = panel.regions()["input"]
+    assert "<ft-recorder>" in given
+    assert "data-camera" not in given
+    assert panel._make_panel().scripts == SoundView.scripts
+    panel.upload("recording-1.wav", wav(1))
+    panel.upload("recording-1.wav", wav(2))  # the page counts anew after it was loaded again
+    assert panel.counts == {"clap": 2}
+    assert panel.regions()["input"] == given
 
 
 def test_what_a_user_typed_is_never_taken_for_html(folder: Path) -> None:

@@ -137,13 +137,6 @@ def test_models_that_do_not_go_together() -> None:
         predictor("bert-mini")  # type: ignore[arg-type]
 
 
-def test_sounds_wait_for_their_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = tiny("bert")
-    monkeypatch.setattr(type(model.task), "modality", "audio")
-    with pytest.raises(UserError, match="no panel for sounds yet"):
-        predictor(model)
-
-
 # --- a model that is being trained ------------------------------------------------------------------------------------
 
 

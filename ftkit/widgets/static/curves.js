@@ -111,7 +111,7 @@ function frame(state, width, title, [low, high], empty) {
       if (!points.length) return;
       const d = points.map(([step, value], n) => `${n ? "L" : "M"}${x(step).toFixed(1)} ${y(value).toFixed(1)}`).join("");
       const group = shape("g", { class: `ft-run-${i % 6}${i ? "" : " ft-current"}` },
-        shape("path", { d, class: kind, "stroke-dasharray": marked ? DASHES[i % 4] : null }));
+        shape("path", { d, class: kind, "stroke-dasharray": DASHES[i % 4] }));
       if (marked) {
         for (const [step, value] of points) {
           group.append(shape("path", { d: MARKERS[i % 5], class: "ft-marker", transform: `translate(${x(step)} ${y(value)})` }));
