@@ -6,7 +6,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from ftkit.errors import check_name
-from ftkit.lessons import lesson_00, lesson_01, lesson_03, lesson_04
+from ftkit.lessons import (
+    lesson_00,
+    lesson_01,
+    lesson_02,
+    lesson_03,
+    lesson_04,
+    lesson_05,
+    lesson_06,
+    lesson_07,
+    lesson_08,
+    lesson_09,
+)
 from ftkit.lessons.exercise import Exercise
 from ftkit.lessons.progress import record
 
@@ -26,8 +37,10 @@ class Verdict:
         return f"{'Right' if self.right else 'Not yet'} ({self.number}): {self.text}"
 
 
-EXERCISES: dict[str, Exercise] = {**lesson_00.EXERCISES, **lesson_01.EXERCISES, **lesson_03.EXERCISES,
-                                  **lesson_04.EXERCISES}
+EXERCISES: dict[str, Exercise] = {**lesson_00.EXERCISES, **lesson_01.EXERCISES, **lesson_02.EXERCISES,
+                                  **lesson_03.EXERCISES, **lesson_04.EXERCISES, **lesson_05.EXERCISES,
+                                  **lesson_06.EXERCISES,
+                                  **lesson_07.EXERCISES, **lesson_08.EXERCISES, **lesson_09.EXERCISES}
 
 
 def exercises(lesson: str = "") -> list[str]:

@@ -12,7 +12,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from ftkit.backbones.saving import disk_errors
+from ftkit.disk import disk_errors
 from ftkit.errors import DataError, UserError, check_name
 
 FORMS = ("student", "teacher")

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from ftkit.disk import write_whole
 from ftkit.lessons.course import LONG
 from ftkit.machine import cpu_limit
 
@@ -30,7 +31,8 @@ def execute(file: Path, timeout: int = 300) -> float:
         timeout: Seconds that one cell may take.
 
     Returns:
-        Seconds that the run took.
+        Seconds that the run took: by the clock; by the kernel's processor time where OMP_NUM_THREADS is 1, since then
+        one core does it all and what other programs take of it does not count.
     """
     import nbformat
     from nbclient import NotebookClient
@@ -39,9 +41,8 @@ def execute(file: Path, timeout: int = 300) -> float:
     client: Any = NotebookClient(notebook, timeout=timeout, kernel_name="python3", record_timing=False,
                                  resources={"metadata": {"path": str(file.parent)}})
     watch = _Watch(client)
-    start = time.perf_counter()
     client.execute()
-    seconds = time.perf_counter() - start
+    seconds = watch.now()
     clean(notebook)
     for i, cell in enumerate(notebook.cells):
         known = {name: value for name, value in cell.metadata.get("ftkit", {}).items() if name != "seconds"}
@@ -51,9 +52,7 @@ def execute(file: Path, timeout: int = 300) -> float:
         if known:
             cell.metadata["ftkit"] = known
     put_measured(notebook, seconds, watch.peak)
-    fresh = file.with_suffix(".new")
-    nbformat.write(notebook, fresh)
-    os.replace(fresh, file)
+    write_whole(file, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
     return seconds
 
 
@@ -62,15 +61,38 @@ class _Watch:
 
     def __init__(self, client: Any) -> None:
         self.client, self.began, self.peak = client, 0.0, 0
+        self.start, self.last = time.perf_counter(), 0.0
         self.seconds: dict[int, float] = {}
         client.on_cell_execute, client.on_cell_executed = self._start, self._end
 
+    def now(self) -> float:
+        """Seconds since the beginning: by the clock, or of the kernel's processor time; up to its end."""
+        if not one_core():
+            return time.perf_counter() - self.start
+        pid = getattr(getattr(self.client.km, "provisioner", None), "pid", None)
+        self.last = max(self.last, processor_time(pid) if pid else 0.0)
+        return self.last
+
     def _start(self, **_: Any) -> None:
-        self.began = time.perf_counter()
+        self.began = self.now()
 
     def _end(self, *, cell_index: int, **_: Any) -> None:
-        self.seconds[cell_index] = time.perf_counter() - self.began
+        self.seconds[cell_index] = self.now() - self.began
         self.peak = max(self.peak, peak_memory(self.client.km.provisioner.pid))
+
+
+def one_core() -> bool:
+    """Whether lessons compute on one core only, and the system tells how long a process has had it."""
+    return os.environ.get("OMP_NUM_THREADS") == "1" and Path("/proc/self/stat").is_file()
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of processor time that a process has had; 0 for one that is gone. Linux."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def peak_memory(pid: int) -> int:
@@ -90,12 +112,15 @@ def memory_of_torch() -> int:
 
 def put_measured(notebook: Any, seconds: float, peak: int) -> None:
     """Write into the first cell how long the run took, how much memory it needed, and with which versions."""
+    from ftkit.training.precision import cpu_has_bf16  # not above: `memory_of_torch` must load torch alone
+
     memory = ""
     if peak:
         memory = f"; at most {peak / 1e9:.1f} GB of memory, {memory_of_torch() / 1e9:.1f} GB of it to load torch"
     versions = ", ".join(f"{name} {version(name).split('+')[0]}" for name in ("ftkit", "torch", "transformers"))
-    cores = cpu_limit()
-    line = (f"Last run: {seconds:.0f} seconds of computing on {cores} core{'s' * (cores > 1)}{memory}; Python "
+    cores = 1 if one_core() else cpu_limit()
+    which = "" if cpu_has_bf16() else " without bf16"
+    line = (f"Last run: {seconds:.0f} seconds of computing on {cores} core{'s' * (cores > 1)}{which}{memory}; Python "
             f"{'.'.join(platform.python_version_tuple()[:2])}, {versions}.")
     text = notebook.cells[0].source
     block = f"{MEASURED[0]}\n{line}\n{MEASURED[1]}"
@@ -128,7 +153,11 @@ def _clean_output(out: Any) -> Any:
     for kind in ("text/plain", "text/html"):
         if kind in data:
             data[kind] = _PANEL.sub("ftkit-static-only", _PATHS.sub("…", data[kind]))
-    out.get("metadata", {}).clear()
+    if "metadata" in out:  # of a picture: what it shows in words, for nbconvert and the book
+        said = {kind: {"alt": known["alt"]} for kind, known in out.metadata.items()
+                if isinstance(known, dict) and "alt" in known}
+        out.metadata.clear()
+        out.metadata.update(said)
     return out
 
 

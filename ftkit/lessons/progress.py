@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from ftkit.disk import write_whole
 from ftkit.errors import DataError, DiskError
 
 FILE = "ftkit-progress.json"
@@ -147,12 +148,7 @@ def write_progress(known: Progress, file: Path) -> None:
         number: {"tries": one.tries, "right": one.right} for number, one in sorted(known.exercises.items())}}
     # A file that was changed by hand stays marked as such: it gets no fresh digest.
     content["digest"] = _digest(content) if known.whole else "does not fit"
-    fresh = file.with_name(f".{file.name}.new")
-    try:
-        fresh.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf8")
-        fresh.replace(file)
-    except OSError as error:
-        raise DiskError(f"{file} could not be written: {error.strerror or error}.") from error
+    write_whole(file, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _digest(content: dict[str, Any]) -> str:

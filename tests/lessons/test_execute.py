@@ -10,11 +10,13 @@ from nbclient.exceptions import CellExecutionError
 
 from ftkit.lessons import execute as module
 from ftkit.lessons.execute import MEASURED, execute
+from ftkit.training.precision import cpu_has_bf16
 
 
 @pytest.fixture
 def lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three cells, the second of which is an exercise with a solution and takes a while."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # by the clock
     monkeypatch.setattr(module, "LONG", 1.0)
     v4 = nbformat.v4
     cells = [v4.new_markdown_cell("# A lesson"), v4.new_code_cell("import time, os\nmany = bytearray(200_000_000)"),
@@ -50,3 +52,34 @@ def test_a_lesson_that_fails_stays_as_it_was(lesson: Path) -> None:
     with pytest.raises(CellExecutionError):
         execute(lesson)
     assert lesson.read_bytes() == before
+
+
+def test_a_picture_keeps_its_alternative_text_and_nothing_else(lesson: Path) -> None:
+    notebook = nbformat.read(lesson, 4)
+    notebook.cells[1].source = (
+        "from IPython.display import display\n"
+        "bundle = {'image/png': 'iVBORw0KGgo=', 'text/plain': 'A line that rises.'}\n"
+        "display(bundle, raw=True, metadata={'image/png': {'alt': 'A line that rises.', 'width': 7}, 'other': 1})")
+    notebook.cells[2].source = "1"
+    nbformat.write(notebook, lesson)
+    execute(lesson)
+    (output,) = nbformat.read(lesson, 4).cells[1].outputs
+    assert output.metadata == {"image/png": {"alt": "A line that rises."}}
+
+
+def test_one_core_is_measured_by_its_own_clock(lesson: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What sleeps, or waits for another program, uses no processor time; what computes does."""
+    if not Path("/proc/self/stat").is_file():
+        assert not module.one_core()
+        return
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    notebook = nbformat.read(lesson, 4)
+    notebook.cells[2].source = "time.sleep(3)"
+    nbformat.write(notebook, lesson)
+    idle = execute(lesson)
+    notebook.cells[2].source = "until = time.process_time() + 3\nwhile time.process_time() < until: pass"
+    nbformat.write(notebook, lesson)
+    assert execute(lesson) - idle == pytest.approx(3, abs=1)
+    text = nbformat.read(lesson, 4).cells[0].source
+    assert "seconds of computing on 1 core" in text
+    assert ("without bf16" in text) != cpu_has_bf16()

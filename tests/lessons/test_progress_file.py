@@ -74,7 +74,8 @@ def test_a_broken_file_is_reported_kept_and_no_obstacle(here: Path, content: str
 
 
 def test_a_place_that_cannot_be_written_is_no_obstacle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("FTKIT_PROGRESS", str(tmp_path / "missing" / "p.json"))
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FTKIT_PROGRESS", str(tmp_path / "file" / "p.json"))
     with pytest.warns(UserWarning, match="not kept"):
         assert check("00.2", "b")
 

