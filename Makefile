@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-.PHONY: lab demo test style notebooks book bench transfer clean
+.PHONY: lab demo test lessons style notebooks book badges bench transfer clean
 
 lab: $(READY)            ## open JupyterLab on the first lesson
 	$(BIN)/ftkit lab
@@ -12,8 +12,12 @@ lab: $(READY)            ## open JupyterLab on the first lesson
 demo: $(READY)           ## from scratch, frozen, fine-tuned: compared in about a minute
 	$(BIN)/ftkit demo
 
-test: $(READY)           ## every test: unit, contract, and the lessons themselves
-	$(BIN)/python -m pytest
+# Each test uses one thread, so two at a time fill two cores; four gigabytes of memory are enough for both.
+test: $(READY)           ## every test: unit, contract, and the lessons with short trainings, the first in full
+	$(BIN)/python -m pytest --numprocesses=2 --dist=worksteal
+
+lessons: $(READY)        ## every lesson in full: results, minutes and memory as a student has them
+	FTKIT_LESSONS=full $(BIN)/python -m pytest --numprocesses=2 --dist=worksteal tests/notebooks
 
 style: $(READY)          ## ruff and types
 	$(BIN)/ruff check ftkit tests book
@@ -25,6 +29,9 @@ notebooks: $(READY)      ## run all lessons anew and strip timestamps, widget st
 book: $(VENV)/.book      ## the lessons, a glossary and the API's reference as web pages, in build/book/html
 	$(BIN)/python book/build_book.py
 
+badges: $(READY)         ## links to Binder and Colab, from the address under [project.urls] in pyproject.toml
+	$(BIN)/python -m ftkit.lessons.badges
+
 bench: $(READY)          ## against a hand-written loop, the Hugging Face Trainer and Lightning
 	$(BIN)/python -m pip install --quiet "lightning>=2.5"
 	$(BIN)/python tests/benchmarks/run.py
@@ -32,7 +39,7 @@ bench: $(READY)          ## against a hand-written loop, the Hugging Face Traine
 transfer: $(READY)       ## what pretraining buys: from scratch, probe, fine-tuned; writes it into the README
 	$(BIN)/python tests/benchmarks/transfer.py --write
 
-clean:                   ## remove the environment (about 6 GB)
+clean:                   ## remove the environment (about 7 GB)
 	rm -rf $(VENV)
 
 # What the book needs beside ftkit; asked for once, so that the book can then be built without a network.

@@ -17,7 +17,8 @@ from sphinx.cmd.build import main as sphinx
 
 BOOK = Path(__file__).resolve().parent
 ROOT = BOOK.parent
-PAGES = ("README.md", "CONTRIBUTING.md", "data/*/README.md", "data/backbones/*/README.md", "notebooks/[0-9]*.ipynb")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/*.md", "data/*/README.md", "data/backbones/*/README.md",
+         "notebooks/[0-9]*.ipynb")
 _RELATIVE = re.compile(r"\]\((?!\w+:|#|/)([^)#\s]+)")
 
 

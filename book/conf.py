@@ -21,7 +21,7 @@ PLACES: dict[str, str] = {}
 project = "ftkit"
 author = "the authors of ftkit"
 release = re.search(r'__version__ = "(.+)"', (ROOT / "ftkit" / "__init__.py").read_text(encoding="utf8"))[1]  # type: ignore[index]
-extensions = ["myst_nb", "lesson_words", *(["sphinx.ext.linkcode"] if REPOSITORY else [])]
+extensions = ["myst_nb", "lesson_words", "picture_words", *(["sphinx.ext.linkcode"] if REPOSITORY else [])]
 exclude_patterns = ["_build"]
 
 # Notebooks: shown with the outputs that they were committed with. A live panel has no kernel here: its static form,

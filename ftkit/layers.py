@@ -42,7 +42,8 @@ class LayerMap:
 
     Attributes:
         groups: The groups, input first.
-        kinds: For each parameter "weight", "bias", "embedding", "norm" or "batchnorm".
+        kinds: For each parameter "weight", "bias", "embedding", "norm" or "batchnorm"; "adapter" for one that a
+            strategy such as LoRA has put in beside the network's own.
         sizes: For each parameter how many numbers it holds.
 
     Raises:
@@ -111,6 +112,8 @@ class LayerMap:
 def _kind(net: nn.Module, parameter: str) -> str:
     module_name, _, attribute = parameter.rpartition(".")
     module = net.get_submodule(module_name)
+    if any(part == "prompt" or part.startswith(("lora_", "ia3_")) for part in module_name.split(".")):  # as peft names
+        return "adapter"
     if isinstance(module, nn.modules.batchnorm._BatchNorm):
         return "batchnorm"
     if "Norm" in type(module).__name__:  # LayerNorm, GroupNorm, and each architecture's own RMSNorm

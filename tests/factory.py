@@ -87,6 +87,79 @@ def tiny_image_folder(path: str | Path, family: str = "resnet", dropout: float =
     return path
 
 
+def tiny_speech_folder(path: str | Path, letters: str | None = "abcdefghijklmnopqrstuvwxyz'", seed: int = 0) -> Path:
+    """A random Wav2Vec2 with its preprocessing, as a plain transformers folder; a recogniser if it has letters.
+
+    Args:
+        path: Folder to write; made if need be.
+        letters: What it can write; None makes a body without a head and without letters.
+        seed: Of the random weights.
+    """
+    import torch
+    from nets import AUDIO_FAMILIES
+    from transformers import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Model
+
+    from ftkit.backbones.letters import new_tokenizer
+    from ftkit.backbones.sound import SoundPreprocess
+
+    path = Path(path)
+    path.mkdir(parents=True, exist_ok=True)
+    tokenizer = new_tokenizer(letters) if letters else None
+    options = {**AUDIO_FAMILIES["wav2vec2"], "vocab_size": len(tokenizer) if tokenizer else 32, "hidden_dropout": 0.0,
+               "attention_dropout": 0.0, "feat_proj_dropout": 0.0, "initializer_range": 0.05}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = (Wav2Vec2ForCTC if letters else Wav2Vec2Model)(Wav2Vec2Config(**options))
+    with quiet_transformers():
+        net.save_pretrained(path)
+    SoundPreprocess(tokenizer=tokenizer).save_pretrained(path)
+    return path
+
+
+def tiny_voice_folder(path: str | Path, seed: int = 0) -> Path:
+    """A random Tacotron of ten thousand numbers with a finished folder's files: `load_backbone(path)` opens it.
+
+    Args:
+        path: Folder to write; made if need be.
+        seed: Of the random weights.
+    """
+    import torch
+
+    from ftkit.speech.mel import MelSettings
+    from ftkit.speech.pairs import save_synthesiser
+    from ftkit.speech.tacotron import Tacotron, TacotronConfig
+
+    config = TacotronConfig(n_mels=20, embedding=12, encoder_convs=1, encoder_lstm=8, attention=12, location_filters=4,
+                            location_kernel=5, prenet=16, decoder=24, postnet=12, postnet_convs=2, reduction=2,
+                            dropout=0.1, mel_mean=-2.0, mel_std=2.0)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = Tacotron(config)
+    Path(path).mkdir(parents=True, exist_ok=True)
+    save_synthesiser(net, Path(path), MelSettings(n_mels=20))
+    return Path(path)
+
+
+def tiny_spoken(path: str | Path, n: int = 24, seed: int = 0, rate: int = 16_000) -> Path:
+    """A folder of "utterances" with a metadata.csv: each letter is a low tone (a) or a high one (b), and a pause."""
+    import numpy as np
+    import soundfile
+
+    rng = np.random.default_rng(seed)
+    rows = []
+    Path(path).mkdir(parents=True, exist_ok=True)
+    for i in range(n):
+        text = "".join(rng.choice(["a", "b"], int(rng.integers(2, 6))))
+        parts = []
+        for letter in text:
+            time = np.arange(int(0.02 * rate)) / rate
+            parts += [np.sin(2 * np.pi * {"a": 500, "b": 3000}[letter] * time), np.zeros(int(0.01 * rate))]
+        soundfile.write(Path(path, f"{i}.wav"), np.concatenate(parts) + rng.normal(0, 0.02, sum(map(len, parts))), rate)
+        rows.append((f"{i}.wav", text))
+    write_csv(Path(path, "metadata.csv"), rows, ("file_name", "text"))
+    return Path(path)
+
+
 def tiny_texts(n: int, start: int = 0, labels: Sequence[str] = ("bad", "good")) -> list[tuple[str, str]]:
     """`n` different short texts with alternating labels, which their words give away; lengths differ."""
     rows = []

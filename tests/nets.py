@@ -17,6 +17,7 @@ from torch import nn
 
 from ftkit.backbones import BackboneSpec, Model
 from ftkit.backbones.preprocess import ImagePreprocess
+from ftkit.backbones.sound import SoundPreprocess
 from ftkit.tasks import Task, make_task
 from ftkit.tasks.image_classification import replace_last_linear
 
@@ -51,7 +52,19 @@ IMAGE_FAMILIES: dict[str, dict[str, Any]] = {
     "resnet": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 2], "layer_type": "basic"},
 }
 TORCHVISION_FAMILIES = ("resnet18", "vgg11")
-ALL_FAMILIES = [*TEXT_FAMILIES, *IMAGE_FAMILIES, *TORCHVISION_FAMILIES]
+# Three convolutions: 40 samples to a frame, so a fifth of a second has 80 of them.
+_SPEECH = {**_LARGE, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48,
+           "conv_dim": [16, 16, 16], "conv_kernel": [10, 4, 4], "conv_stride": [5, 4, 2], "num_feat_extract_layers": 3,
+           "feat_extract_norm": "layer", "num_conv_pos_embeddings": 8, "num_conv_pos_embedding_groups": 4,
+           "classifier_proj_size": 16, "hidden_dropout": 0.2, "attention_dropout": 0.2, "activation_dropout": 0.0,
+           "feat_proj_dropout": 0.2, "layerdrop": 0.3, "mask_time_prob": 0.3, "mask_time_length": 2,
+           "mask_feature_length": 2, "vocab_size": 32, "pad_token_id": 0}
+AUDIO_FAMILIES: dict[str, dict[str, Any]] = {
+    "wav2vec2": {**_SPEECH, "do_stable_layer_norm": True},
+    "hubert": {**_SPEECH, "do_stable_layer_norm": False},
+}
+ALL_FAMILIES = [*TEXT_FAMILIES, *IMAGE_FAMILIES, *TORCHVISION_FAMILIES, *AUDIO_FAMILIES]
+RATE = 16_000
 
 
 @dataclass
@@ -100,9 +113,21 @@ def pictures(n: int, start: int = 0, size: int = SIZE) -> tuple[list[np.ndarray]
     return [rng.normal((80, 170)[t], 40, (size, size, 3)).clip(0, 255).astype(np.uint8) for t in targets], targets
 
 
+def sounds(n: int, start: int = 0, longest: float = 0.2) -> tuple[list[np.ndarray], list[int]]:
+    """`n` noisy tones (T,) of 0.05 to `longest` seconds, low or high."""
+    rng = np.random.default_rng(2000 + start)
+    targets = [(start + i) % 2 for i in range(n)]
+    found = []
+    for target in targets:
+        time = np.arange(int(RATE * rng.uniform(0.05, longest))) / RATE
+        tone = np.sin(2 * np.pi * (400, 1600)[target] * time + rng.uniform(0, 6))
+        found.append((tone + rng.normal(0, 0.3, len(time))).astype(np.float32))
+    return found, targets
+
+
 def data_for(modality: str, n: int = 24, n_valid: int = 10, longest: int = 12) -> Data:
     """Training, validation and test examples for a tiny model."""
-    make = (lambda n, start: texts(n, start, longest)) if modality == "text" else pictures
+    make = {"text": lambda n, start: texts(n, start, longest), "image": pictures, "audio": sounds}[modality]
     train, valid, test = (Split(name, *make(count, start)) for name, count, start in (
         ("train", n, 0), ("valid", n_valid, 10_000), ("test", n_valid, 20_000)))
     return Data(train, valid, test, make_task(f"{modality}-classification", LABELS))
@@ -128,7 +153,7 @@ def tokenizer() -> Any:
 def tiny(family: str, *, dropout: bool = True, labels: Sequence[str] = LABELS, multilabel: bool = False,
          seed: int = 0) -> Model:
     """A random model of a family, with a head for `labels`; without dropout on request."""
-    modality = "text" if family in TEXT_FAMILIES else "image"
+    modality = "text" if family in TEXT_FAMILIES else "audio" if family in AUDIO_FAMILIES else "image"
     library = "torchvision" if family.startswith(("resnet1", "resnet3", "resnet5", "vgg")) else "transformers"
     task = make_task(f"{modality}-classification", labels, multilabel)
     with torch.random.fork_rng(devices=[]):
@@ -138,7 +163,8 @@ def tiny(family: str, *, dropout: bool = True, labels: Sequence[str] = LABELS, m
         no_dropout(net)
     if modality == "image":
         net = net.to(memory_format=torch.channels_last)
-    processor = tokenizer() if modality == "text" else ImagePreprocess(size=SIZE, resize=SIZE)
+    processor = {"text": tokenizer, "image": lambda: ImagePreprocess(size=SIZE, resize=SIZE), "audio": lambda:
+                 SoundPreprocess(kernels=(10, 4, 4), strides=(5, 4, 2))}[modality]()
     return Model(net.eval(), task, processor, BackboneSpec(f"tiny-{family}", modality, library, family, 0.0, "MIT", ""))
 
 
@@ -153,13 +179,21 @@ def no_dropout(net: nn.Module) -> None:
 
 
 def _transformers(family: str, task: Task) -> nn.Module:
-    from transformers import AutoConfig, AutoModelForImageClassification, AutoModelForSequenceClassification
+    from transformers import (
+        AutoConfig,
+        AutoModelForAudioClassification,
+        AutoModelForImageClassification,
+        AutoModelForSequenceClassification,
+    )
 
     labels = {"num_labels": task.n_out, "id2label": dict(enumerate(task.labels)),
               "problem_type": "multi_label_classification" if task.multilabel else "single_label_classification"}
     if family in TEXT_FAMILIES:
         options = {**TEXT_FAMILIES[family], "vocab_size": len(tokenizer()), "pad_token_id": 1, **labels}
         return AutoModelForSequenceClassification.from_config(AutoConfig.for_model(family, **options))
+    if family in AUDIO_FAMILIES:
+        return AutoModelForAudioClassification.from_config(
+            AutoConfig.for_model(family, **AUDIO_FAMILIES[family], **labels))
     return AutoModelForImageClassification.from_config(
         AutoConfig.for_model(family, **IMAGE_FAMILIES[family], **labels))
 

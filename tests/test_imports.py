@@ -23,21 +23,26 @@ MODULES = {".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removes
 BELOW: dict[str, set[str]] = {
     "errors": set(),
     "machine": {"errors"},
+    "disk": {"errors"},
     "bundle": {"errors"},
     "layers": {"errors"},
-    "tasks": {"errors", "machine", "layers"},
+    "tasks": {"errors", "machine", "layers", "speech"},  # a synthesiser's loss and scores stand beside its network
     "strategies": {"errors", "machine", "layers"},
-    "backbones": {"errors", "machine", "bundle", "layers", "tasks"},
+    "backbones": {"errors", "machine", "disk", "bundle", "layers", "tasks", "speech"},
     "data": {"errors", "machine", "bundle", "tasks"},
-    "training": {"errors", "machine", "layers", "tasks", "strategies", "backbones"},
+    "speech": {"errors", "machine", "disk", "layers"},
+    "training": {"errors", "machine", "disk", "layers", "tasks", "strategies", "backbones", "speech"},
 }
 BELOW["report"] = {*BELOW["training"], "training"}
+# PPO is a loop of its own, for what it learns from it writes itself; it steers and shows its runs as training does.
+BELOW["preference"] = {*BELOW["training"], "training"}
 BELOW["viz"] = {*BELOW["report"], "report"}
 BELOW["widgets"] = {*BELOW["viz"], "viz", "data"}  # a panel that collects examples gives what load_data gives
-# Everything else (the command line, lessons, recipes) stands on top of all of these.
-ON_TOP = {"cli", "commands", "arguments", "__main__", "lessons", "pretraining"}
+# Everything else (the command line, lessons, recipes, packing for a class) stands on top of all of these.
+ON_TOP = {"cli", "commands", "arguments", "__main__", "lessons", "pretraining", "packing"}
 DRAWING = {"matplotlib", "ipywidgets", "anywidget"}
 MODEL_LIBRARIES = {"transformers", "torchvision"}
+ADAPTERS = {"peft"}  # strategies put them in, backbones save and open them; inside functions, for it loads transformers
 MAY_DRAW = {"cli", "commands"}  # beside viz and widgets themselves, and the two below
 # Two functions reach up, when they are called and never before: a run draws itself, and a notebook shows one as it
 # goes. A registry that widgets fills would need somebody to import widgets first, which `ft.fit` alone does not.
@@ -119,12 +124,15 @@ def test_nobody_but_the_command_line_imports_pictures_or_panels(module: str) -> 
 @pytest.mark.parametrize("module", MODULES)
 def test_libraries_stay_where_they_belong(module: str) -> None:
     own = part(module)
-    for name, _, line, typing in imports(module):
+    for name, where, line, typing in imports(module):
         library = name.split(".")[0]
         if library in DRAWING and not typing:
             assert own in {"viz", "widgets"}, f"{module}:{line} imports {name}"
         if library in MODEL_LIBRARIES and not typing:
             assert own in {"backbones", "tasks", "pretraining"}, f"{module}:{line} imports {name}"
+        if library in ADAPTERS and not typing:
+            assert own in {"backbones", "strategies"}, f"{module}:{line} imports {name}"
+            assert where, f"{module}:{line} imports {name} outside a function"
 
 
 def test_the_walker_sees_what_it_should() -> None:
@@ -174,3 +182,12 @@ def test_threads_spin_briefly_unless_the_user_says_otherwise(given: dict[str, st
     code = "import ftkit, os; print(os.environ.get('GOMP_SPINCOUNT'))"
     run = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
     assert run.stdout.strip() == expected
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, "128"), ({"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "9"}, "9")])
+def test_few_convolutions_are_kept_ready_unless_told_otherwise(given: dict, expected: str) -> None:
+    """Sounds of many lengths else fill the memory with convolutions that are not needed again."""
+    clean = {name: value for name, value in os.environ.items() if name != "ONEDNN_PRIMITIVE_CACHE_CAPACITY"}
+    code = "import torch, ftkit, os; print(os.environ['ONEDNN_PRIMITIVE_CACHE_CAPACITY'])"
+    out = subprocess.run([sys.executable, "-c", code], env=clean | given, capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == expected

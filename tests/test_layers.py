@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from nets import ALL_FAMILIES, IMAGE_FAMILIES, TEXT_FAMILIES, tiny
+from nets import ALL_FAMILIES, AUDIO_FAMILIES, IMAGE_FAMILIES, TEXT_FAMILIES, tiny
 from torch import nn
 
 from ftkit.backbones.layouts import torchvision_layout
 from ftkit.errors import UnknownName, UserError
 from ftkit.layers import LayerMap, blocks_of, make_layout
 
-_BLOCKS = {**dict.fromkeys(TEXT_FAMILIES, 3), "albert": 1, "vit": 3, "resnet": 3, "resnet18": 8, "vgg11": 5}
+_BLOCKS = {**dict.fromkeys(TEXT_FAMILIES, 3), "albert": 1, "vit": 3, "resnet": 3, "resnet18": 8, "vgg11": 5,
+           **dict.fromkeys(AUDIO_FAMILIES, 3)}
 _TORCHVISION = {"resnet18": 8, "resnet34": 16, "resnet50": 16, "vgg11": 5, "vgg11_bn": 5, "vgg16": 5}
 
 
@@ -29,7 +30,8 @@ def check_whole(layers: LayerMap, net: nn.Module) -> None:
     assert set(layers.kinds) == set(seen)
     assert layers.parameters == [name for group in layers for name in group.parameters]
     assert all(layers.group_of(name) == group.name for group in layers for name in group.parameters)
-    assert layers.names == ["stem", *(f"block {i}" for i in range(len(layers.blocks))), "head"]
+    between = ["projection"] if "projection" in layers.names else []  # of speech networks
+    assert layers.names == ["stem", *between, *(f"block {i}" for i in range(len(layers.blocks))), "head"]
     assert all(group.parameters for group in layers), "an empty group would be drawn, and trained, as a lie"
 
 
@@ -63,6 +65,18 @@ def test_the_stem_holds_the_embeddings_and_the_head_is_fresh(family: str) -> Non
     assert not any(name.startswith(f"{model.net.base_model_prefix}.") for name in head)
     embeddings = [name for name, kind in model.layers.kinds.items() if kind == "embedding"]
     assert {model.layers.group_of(name) for name in embeddings} <= {"stem"}
+
+
+@pytest.mark.parametrize("family", AUDIO_FAMILIES)
+def test_the_stem_of_a_speech_network_is_its_convolutions(family: str) -> None:
+    layers = tiny(family).layers
+    assert layers.names[1] == "projection"
+    assert all(".feature_extractor." in name or "masked_spec_embed" in name for name in layers["stem"].parameters)
+    assert any("pos_conv_embed" in name for name in layers["projection"].parameters)
+    norms = [name for name in layers.parameters if ".encoder.layer_norm." in name]
+    # The norm stands behind the blocks of one kind, and before those of the other.
+    assert {layers.group_of(name) for name in norms} == {"block 2" if family == "wav2vec2" else "projection"}
+    assert {name.split(".")[0] for name in layers["head"].parameters} == {"projector", "classifier"}
 
 
 def test_poolers_belong_to_the_head() -> None:

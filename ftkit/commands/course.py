@@ -1,4 +1,4 @@
-"""`ftkit course`: the lessons without a checkout, and the forms of them for students and for teachers."""
+"""`ftkit course`: the lessons without a checkout, in forms for students and teachers, or packed for a class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,11 @@ from ftkit.lessons.course import build_course
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lay the lessons out, or build a form of them."""
+    """Lay the lessons out, build a form of them, or pack them with all that they need."""
+    if args.action == "pack":
+        from ftkit.commands.pack import run as pack
+
+        return pack(args)
     source = lessons_source()
     if args.action == "get":
         if not args.folder:

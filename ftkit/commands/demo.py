@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from ftkit.backbones import Model, load_backbone
-from ftkit.backbones.saving import atomic_folder, disk_errors
 from ftkit.commands.text import table
 from ftkit.data import Data, load_data
+from ftkit.disk import atomic_folder, disk_errors
 from ftkit.errors import UserError
 from ftkit.strategies import make_strategy
 from ftkit.training import Evaluation, History, evaluate, fit

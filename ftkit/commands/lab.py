@@ -12,7 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ftkit.backbones.saving import disk_errors
+from ftkit.disk import disk_errors
 from ftkit.errors import DataError, UserError, check_name
 
 FIRST = "00_start_here.ipynb"

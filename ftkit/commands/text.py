@@ -44,3 +44,8 @@ def shorten(text: str, most: int) -> str:
     """The text on one line, cut to `most` characters."""
     line = " ".join(text.split())
     return line if len(line) <= most else line[: max(1, most - 1)] + "…"
+
+
+def shorten_path(path: str, most: int) -> str:
+    """A path cut to `most` characters at its beginning: the name of the file is at its end."""
+    return path if len(path) <= most else "…" + path[-max(1, most - 1) :]

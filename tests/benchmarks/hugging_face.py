@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from plain import CLIP, MAX_LENGTH, WARMUP, WEIGHT_DECAY, Examples, FtkitBatches, freeze, with_loss
+from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import DataLoader
 from transformers import DataCollatorWithPadding, Trainer, TrainerCallback, TrainingArguments, default_data_collator
 from workloads import Job, Outcome
@@ -26,7 +27,9 @@ def train(job: Job) -> Outcome:
 def train_same_batches(job: Job) -> Outcome:
     """The same trainer on the very batches that ftkit makes."""
     features, collator = _features(job)
-    lengths = np.array([len(row.get("input_ids", "1")) for row in features])
+    lengths = np.array([len(row.get("input_ids", row.get("input_values", "1"))) for row in features])
+    if job.model.task.modality == "audio" or job.model.task.generates:
+        lengths = Examples(job).lengths()
 
     class SameBatches(Trainer):
         def get_train_dataloader(self) -> Any:
@@ -40,14 +43,46 @@ def train_same_batches(job: Job) -> Outcome:
 def _features(job: Job) -> tuple[list[dict[str, Any]], Any]:
     """A list of examples, tokenized once: no slower than a datasets.Dataset, and without its cache on disk."""
     split, tokenizer = job.data.train, job.model.processor
+    if job.model.task.generates:
+        return _texts(job)
     if job.model.task.modality == "text":
         encoded = tokenizer(list(split.inputs), truncation=True, max_length=MAX_LENGTH)
         rows = zip(encoded["input_ids"], encoded["attention_mask"], split.targets, strict=True)
         features = [{"input_ids": ids, "attention_mask": mask, "labels": label} for ids, mask, label in rows]
         return features, DataCollatorWithPadding(tokenizer)
     examples = Examples(job)
+    if job.model.task.modality == "audio":
+        return _sounds(job, examples)
     return [{"pixel_values": image, "labels": label} for image, label in
             zip(examples.images, split.targets, strict=True)], default_data_collator
+
+
+def _texts(job: Job) -> tuple[list[dict[str, Any]], Any]:
+    """Texts between end tokens. transformers' own collator would hide these with the padding, as both are one token."""
+    examples = Examples(job)
+
+    def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        ids = [row["input_ids"] for row in rows]
+        return {"input_ids": pad_sequence(ids, batch_first=True, padding_value=examples.pad),
+                "labels": pad_sequence(ids, batch_first=True, padding_value=-100)}
+
+    return [{"input_ids": row} for row in examples.rows], collate
+
+
+def _sounds(job: Job, examples: Examples) -> tuple[list[dict[str, Any]], Any]:
+    """Sounds normalised once, and the collator of transformers' own lesson on CTC: each batch is padded anew."""
+    from transformers import Wav2Vec2FeatureExtractor
+
+    extractor = Wav2Vec2FeatureExtractor(return_attention_mask=True)
+    features = [{"input_values": extractor(sound, sampling_rate=16_000).input_values[0], "labels": letters}
+                for sound, letters in zip(examples.sounds, examples.letters, strict=True)]
+
+    def collate(rows: list[dict[str, Any]]) -> dict[str, Any]:
+        batch = extractor.pad([{"input_values": row["input_values"]} for row in rows], return_tensors="pt")
+        labels = pad_sequence([row["labels"] for row in rows], batch_first=True, padding_value=-100)
+        return {**batch, "labels": labels}
+
+    return features, collate
 
 
 class _Clock(TrainerCallback):

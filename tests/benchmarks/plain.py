@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from workloads import Job
 
+from ftkit.tasks.ctc import numbers
 from ftkit.training.batches import epoch_batches
 
 WEIGHT_DECAY, CLIP, WARMUP, MAX_LENGTH = 0.01, 1.0, 0.1, 128  # ftkit's defaults
@@ -22,8 +23,19 @@ class Examples:
 
     def __init__(self, job: Job) -> None:
         split, processor = job.data.train, job.model.processor
+        self.kind = job.model.task.modality
+        self.text = self.kind == "text"
+        if self.kind == "audio":
+            self.sounds = [processor.decode(sound) for sound in split.inputs]
+            self.letters = [torch.tensor(numbers(text, job.model.task.vocabulary)) for text in split.targets]
+            self.processor = processor
+            return
+        if job.model.task.generates:
+            end = processor.eos_token_id  # GPT-2's texts begin and end with it
+            texts = processor(list(split.inputs))["input_ids"]
+            self.kind, self.rows, self.pad = "writing", [torch.tensor([end, *row, end]) for row in texts], end
+            return
         self.labels = torch.tensor(split.targets)
-        self.text = job.model.task.modality == "text"
         if self.text:
             rows = processor(list(split.inputs), truncation=True, max_length=MAX_LENGTH)["input_ids"]
             self.rows = [torch.tensor(row) for row in rows]
@@ -32,10 +44,17 @@ class Examples:
             self.images = processor.normalise(torch.stack([processor.decode(picture) for picture in split.inputs]))
 
     def __len__(self) -> int:
-        return len(self.labels)
+        return len(self.sounds if self.kind == "audio" else self.rows if self.kind == "writing" else self.labels)
 
     def batch(self, indices: list[int]) -> dict[str, Tensor]:
         """The named tensors of these examples."""
+        if self.kind == "audio":
+            labels = nn.utils.rnn.pad_sequence([self.letters[i] for i in indices], batch_first=True, padding_value=-100)
+            return {**self.processor.batch([self.sounds[i] for i in indices]), "labels": labels}
+        if self.kind == "writing":  # transformers shifts the labels itself
+            rows = [self.rows[i] for i in indices]
+            return {"input_ids": nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=self.pad),
+                    "labels": nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=-100)}
         if not self.text:
             return {"pixel_values": self.images[indices], "labels": self.labels[indices]}
         rows = [self.rows[i] for i in indices]
@@ -45,7 +64,11 @@ class Examples:
         return {"input_ids": ids, "attention_mask": mask, "labels": self.labels[indices]}
 
     def lengths(self) -> Any:
-        """Tokens per example, as ftkit counts them for its batches; ones for pictures."""
+        """Tokens per example, as ftkit counts them for its batches; frames of sounds, ones for pictures."""
+        if self.kind == "audio":
+            return np.array([self.processor.frames(len(sound)) for sound in self.sounds])
+        if self.kind == "writing":
+            return np.array([len(row) - 1 for row in self.rows])  # the last token is nobody's input
         return np.array([len(row) for row in self.rows]) if self.text else np.ones(len(self), dtype=int)
 
 
@@ -77,7 +100,7 @@ class WithLoss(nn.Module):
 
 def with_loss(job: Job) -> nn.Module:
     """The network as one that takes a batch and gives {"loss": …, "logits": …}."""
-    return job.model.net if job.model.task.modality == "text" else WithLoss(job.model.net)
+    return job.model.net if job.model.task.modality != "image" else WithLoss(job.model.net)
 
 
 def freeze(job: Job) -> list[nn.Parameter]:
@@ -92,7 +115,7 @@ def train_mode(job: Job) -> None:
     job.model.net.train()
     for group in job.model.layers:
         if not job.trained.intersection(group.parameters):
-            for path in group.modules:
+            for path in {*group.modules} & {name for name, _ in job.model.net.named_modules()}:
                 job.model.net.get_submodule(path).eval()
 
 

@@ -2,7 +2,8 @@
 
 In a real Jupyter kernel, with the panel displayed and its messages sent. The page itself is not there: it runs in the
 browser, which is another process. fit and the playground take turns, round after round, on the same data with the same
-seed; each round gives one ratio. Let the machine do nothing else meanwhile.
+seed; each round gives one ratio. Let the machine do nothing else meanwhile. Where it must, `--threads 1` counts the
+kernel's processor time instead of the clock's: what another program takes is not in it.
 
 Expected: under 5 % of fit's time, under 1.2 GB of memory above an idle kernel. A torch that is built for CUDA takes
 more to import than the CPU build that Binder has (210 MiB, measured with torch 2.13.0); the difference is deducted, and
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -30,14 +32,15 @@ _BEGIN = """
 import time
 import ftkit as ft
 from ftkit.training import TrainSession
+clock = time.{clock}
 data = ft.load_data("reviews", limit={examples})
 
 def alone():
     session = TrainSession(ft.load_backbone("bert-mini", data.task), data, "full", epochs={epochs}, seed=0, cache="off",
                            keep_best=False)
-    began = time.perf_counter()
+    began = clock()
     session.run()
-    return time.perf_counter() - began
+    return clock() - began
 """
 _ALONE = "seconds = alone()"
 _PANEL = """
@@ -47,12 +50,12 @@ seen = {{}}
 
 def look():
     if play.experiment.worker.status == "finished":
-        seen.setdefault("end", time.perf_counter())
+        seen.setdefault("end", clock())
 
 play.experiment.on_change.append(look)
 display(play)
 """
-_RUN = 'seen["begin"] = time.perf_counter(); play.command("run")'  # the cell is over at once, as in a notebook
+_RUN = 'seen["begin"] = clock(); play.command("run")'  # the cell is over at once, as in a notebook
 _ENDED = '"end" in seen'
 _SECONDS = 'seen["end"] - seen["begin"]'
 
@@ -60,8 +63,9 @@ _SECONDS = 'seen["end"] - seen["begin"]'
 class Kernel:
     """A Jupyter kernel that is asked for values."""
 
-    def __init__(self) -> None:
-        self.manager, self.client = start_new_kernel(kernel_name="python3")
+    def __init__(self, threads: int = 0) -> None:
+        env = {**os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {})}
+        self.manager, self.client = start_new_kernel(kernel_name="python3", env=env)
 
     def __enter__(self) -> Kernel:
         return self
@@ -104,9 +108,11 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--examples", type=int, default=320)
     parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--threads", type=int, default=0, help="1: count processor time, of one thread")
     args = parser.parse_args()
-    begin = _BEGIN.format(examples=args.examples, epochs=args.epochs)
-    with Kernel() as kernel:
+    clock = "process_time" if args.threads == 1 else "perf_counter"
+    begin = _BEGIN.format(examples=args.examples, epochs=args.epochs, clock=clock)
+    with Kernel(args.threads) as kernel:
         idle = kernel.memory("VmRSS")
         kernel.do("import torch")
         cuda = max(0, kernel.memory("VmRSS") - idle - CPU_TORCH)
@@ -114,7 +120,7 @@ def main() -> int:
         run_panel(kernel, args.epochs)
         memory = kernel.memory("VmHWM") - idle - cuda
     rows = []
-    with Kernel() as kernel:
+    with Kernel(args.threads) as kernel:
         kernel.do(begin)
         kernel.do(_ALONE)  # the first run of a process is slower
         for number in range(args.rounds):
@@ -125,7 +131,8 @@ def main() -> int:
             print(f"round {number + 1}: fit {row['fit']:.2f} s, playground {row['playground']:.2f} s, "
                   f"ratio {rows[-1]:.3f}", flush=True)
     ratio = median(rows)
-    print(f"\nTime against fit alone: {ratio:.3f} (from {min(rows):.3f} to {max(rows):.3f}; at most {MOST_TIME}: "
+    what = "Processor time" if args.threads == 1 else "Time"
+    print(f"\n{what} against fit alone: {ratio:.3f} (from {min(rows):.3f} to {max(rows):.3f}; at most {MOST_TIME}: "
           f"{'met' if ratio <= MOST_TIME else 'NOT met'})")
     print(f"Memory above an idle kernel: {memory / MIB:,.0f} MiB at most (at most {MOST_MEMORY / MIB:,.0f}: "
           f"{'met' if memory <= MOST_MEMORY else 'NOT met'}), {cuda / MIB:,.0f} MiB for torch's CUDA libraries not "

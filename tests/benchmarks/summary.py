@@ -11,6 +11,7 @@ Rows = list[dict[str, Any]]
 Runs = dict[str, Rows]  # contender to its runs, one per round
 
 FP32_SLOWER, FULL_FASTER, HEAD_FASTER, EQUAL_ACCURACY = 0.02, 1.5, 8.0, 0.02
+SPEECH_HEAD_FASTER = 5.0
 MEMORY_NOISE = 0.02  # two runs of the very same loop differ by that much
 IMPORT_SECONDS = 0.3
 
@@ -90,7 +91,7 @@ def check_import(seconds: float, loaded: list[str]) -> Iterable[Check]:
 
 def _faster(name: str, runs: Runs) -> Iterable[Check]:
     head = name.endswith("head")
-    factor = HEAD_FASTER if head else FULL_FASTER
+    factor = (SPEECH_HEAD_FASTER if name.startswith("speech") else HEAD_FASTER) if head else FULL_FASTER
     applies = head or runs["ftkit"][0].get("precision") == "bf16"
     for peer in ("hf-trainer", "hf-trainer-same-batches"):
         ratios = by_round(runs, peer, "ftkit", "seconds")

@@ -59,6 +59,10 @@ def test_it_runs_what_ci_run_runs() -> None:
         assert set(recipe(target)) <= set(commands(target)), target
     (tested,) = [step for step in CI["jobs"]["test"]["steps"] if step.get("run") == recipe("test")[0]]
     assert tested["env"]["HF_HUB_OFFLINE"] == "1"
+    lessons = (ROOT / "tests" / "notebooks" / "test_lessons.py").read_text(encoding="utf8")
+    assert 'os.environ.get("FTKIT_LESSONS") == "full"' in lessons
+    assert "github.event_name == 'schedule' && 'full'" in tested["env"]["FTKIT_LESSONS"], "in full once a week"
+    assert "FTKIT_LESSONS=full" in recipe("lessons")[0]
 
 
 def test_three_systems_and_both_ends_of_the_versions() -> None:
@@ -87,7 +91,7 @@ def test_windows_has_a_shell_and_the_panels_a_browser() -> None:
     assert CI["jobs"]["test"]["defaults"]["run"]["shell"] == "bash"
     script = "\n".join(commands("test"))
     assert "playwright install --with-deps chromium" in script
-    browsers = (ROOT / "tests" / "browser" / "conftest.py").read_text(encoding="utf8")
+    browsers = (ROOT / "tests" / "conftest.py").read_text(encoding="utf8")
     assert '"chromium"' in re.search(r"^BROWSERS = .*$", browsers, re.MULTILINE)[0]  # type: ignore[index]
     python = re.search(r"<<'PYTHON'\n(.*?)\n\s*PYTHON$", next(
         step["run"] for step in CI["jobs"]["test"]["steps"] if "playwright" in step.get("run", "")), re.DOTALL)

@@ -18,7 +18,7 @@ import pytest
 from cli_helpers import Ran, shell
 from factory import tiny_text_folder
 
-from ftkit.backbones.saving import atomic_folder, disk_errors
+from ftkit.disk import atomic_folder, disk_errors
 from ftkit.errors import DiskError
 
 resource = pytest.importorskip("resource", reason="Windows has no limits on the size of files")

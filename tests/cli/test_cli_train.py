@@ -55,6 +55,21 @@ def test_the_saved_folder_opens_in_transformers_and_in_ftkit(ftkit: Run, saved: 
     assert answer["probability"] == pytest.approx(theirs["score"], abs=0.02)  # ours may be in bf16
 
 
+def test_adapters_are_saved_alone_or_merged_and_both_answer_alike(ftkit: Run, texts: Path, bert: Path) -> None:
+    wanted = ["train", "--data", texts, "--backbone", bert, "--epochs", 1, "--strategy", "lora:r=2,alpha=32", "--lr",
+              "1e-2", "--precision", "fp32"]
+    assert "Saved in small (the adapters and the head alone). Try" in ftkit(*wanted, "--out", "small").out
+    found = ftkit(*wanted, "--out", "whole", "--merge", "--json").result
+    assert found["trainable_parameters"] < 0.3 * found["total_parameters"]
+    assert found["strategy"] == "lora:r=2,alpha=32"
+    answers = [ftkit("predict", "--model", folder, "--json", "the film was lovely").result[0]
+               for folder in ("small", "whole")]
+    assert answers[0]["label"] == answers[1]["label"]
+    assert answers[0]["probability"] == pytest.approx(answers[1]["probability"], abs=0.02)  # predict may use bf16
+    ran = ftkit("train", "--data", texts, "--backbone", bert, "--strategy", "prompt:n=2", "--merge", "--out", "x")
+    assert (ran.code, "cannot be merged" in ran.err) == (2, True)
+
+
 def test_test_takes_another_file(ftkit: Run, texts: Path, bert: Path, tmp_path: Path) -> None:
     other = tiny_csv(tmp_path / "other.csv", 20, start=500)
     found = ftkit("train", "--data", texts, "--backbone", bert, "--test", other, "--epochs", 1, "--json").result

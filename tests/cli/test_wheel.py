@@ -93,7 +93,8 @@ def test_it_holds_what_is_needed_and_no_litter(wheel: Path) -> None:
         assert not [name for name in held if archive.read(name) == b"litter"]
     assert not [name for name in held if re.search(r"__pycache__|checkpoints|/tests/|\.(pyc|log|ckpt|pt)$", name)]
     for wanted in ("ftkit/widgets/static/playground.js", "ftkit/_bundled/reviews/reviews.csv",
-                   "ftkit/_bundled/backbones/bert-mini/model.safetensors", "ftkit/_notebooks/00_start_here.ipynb"):
+                   "ftkit/_bundled/backbones/bert-mini/model.safetensors", "ftkit/_notebooks/00_start_here.ipynb",
+                   *(f"ftkit/packing/stick/install.{kind}" for kind in ("py", "sh", "bat"))):
         assert wanted in held
 
 
@@ -142,6 +143,17 @@ def test_it_lays_the_lessons_out_with_their_pictures(installed: Install, tmp_pat
 def test_the_forms_are_built_from_it(installed: Install, tmp_path: Path) -> None:
     assert installed("ftkit", "course", "build", "--student", "--out", "class", cwd=tmp_path).code == 0
     assert "solution" not in (tmp_path / "class" / "00_start_here.ipynb").read_text(encoding="utf8")
+
+
+def test_it_can_be_packed_for_a_class_again(installed: Install, wheel: Path, tmp_path: Path) -> None:
+    """Who installed the wheel has neither it nor a checkout any more: `ftkit course pack` puts it together again."""
+    code = "import sys; from pathlib import Path; from ftkit.packing.own import own_wheel; own_wheel(Path(sys.argv[1]))"
+    ran = installed("python", "-c", code, tmp_path)
+    assert ran.code == 0, ran.err[-3000:]
+    with zipfile.ZipFile(wheel) as one, zipfile.ZipFile(tmp_path / wheel.name) as other:
+        held = {name for name in one.namelist() if not name.endswith("/RECORD")}
+        assert held == {name for name in other.namelist() if not name.endswith("/RECORD")}
+        assert all(one.read(name) == other.read(name) for name in held)
 
 
 def test_files_of_the_same_name_are_left_alone_and_named(installed: Install, tmp_path: Path) -> None:
