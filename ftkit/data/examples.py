@@ -28,6 +28,8 @@ class Examples:
         sizes: Words, (width, height) in pixels, or seconds.
         keys: Equal for identical inputs; empty until ftkit.data.checks fills it.
         targets: Indices or 0/1 rows; empty until ftkit.data.labels fills it.
+        groups: Equal for what must not be divided between two splits, such as several replies to one prompt; empty if
+            only identical inputs belong together.
     """
 
     inputs: list[Any] = field(default_factory=list)
@@ -36,6 +38,7 @@ class Examples:
     sizes: list[Any] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     targets: list[Any] = field(default_factory=list)
+    groups: list[str] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.inputs)

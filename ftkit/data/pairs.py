@@ -63,6 +63,7 @@ def _rows(table: Table, columns: list[str], report: DataReport) -> Examples:
             found.append(before(prompt), "", place, len(f"{prompt} {chosen}".split()))
             found.targets.append({"chosen": chosen, "rejected": rejected})
             found.keys.append(" ".join(" ".join(cells).casefold().split()))
+            found.groups.append(" ".join(prompt.casefold().split()))
     return found
 
 

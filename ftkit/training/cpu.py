@@ -45,6 +45,15 @@ def reusing_memory() -> Iterator[None]:
         libc.malloc_trim(0)
 
 
+def return_memory() -> None:
+    """Give memory that was freed back to the system; elsewhere than on glibc this does nothing.
+
+    After a training, judging 60 reviews left 164 MB of freed blocks behind, which the next training came on top of.
+    """
+    if libc := _glibc():
+        libc.malloc_trim(0)
+
+
 def _glibc() -> ctypes.CDLL | None:
     if not sys.platform.startswith("linux"):
         return None

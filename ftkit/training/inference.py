@@ -18,7 +18,7 @@ from ftkit.tasks import Encoded, Task
 from ftkit.training import processes
 from ftkit.training.batches import by_length
 from ftkit.training.cache import PrefixCache
-from ftkit.training.cpu import use_all_cores
+from ftkit.training.cpu import return_memory, use_all_cores
 from ftkit.training.precision import autocast, choose_precision
 from ftkit.training.reference import add_reference, check_reference
 
@@ -161,6 +161,7 @@ def evaluate(model: Model, split: Any, *, batch_size: int = 64, precision: str =
     add_reference(model, model.task, encoded, precision)
     answers, losses = infer(model.net, model.task, encoded, model.processor, batch_size, precision,
                             seconds=BATCH_SECONDS)
+    return_memory()
     answers, losses = model.task.joined(encoded, answers, losses)
     texts = answers if isinstance(answers, list) else ()
     rows = answers if model.task.labels else np.zeros((len(answers), 0))

@@ -58,6 +58,18 @@ def test_tables_of_pairs(tmp_path: Path, suffix: str) -> None:
     assert isinstance(ft.load_data(file, task="reward").task, Reward)
 
 
+def test_replies_to_one_prompt_stay_in_one_split(tmp_path: Path) -> None:
+    """Three pairs for each of 20 prompts: a test of prompts that were trained on would say too much."""
+    table = pd.DataFrame(rows()).loc[lambda rows: rows.index.repeat(3)].reset_index(drop=True)
+    table["chosen"] += [f" Take {i}." for i in table.index]
+    table["prompt"] += ["", " ", ""] * 20  # a space makes no other prompt
+    table.to_csv(tmp_path / "pairs.csv", index=False)
+    data = ft.load_data(tmp_path / "pairs.csv", task="dpo", valid_fraction=0.2, test_fraction=0.2)
+    prompts = [{prompt.strip() for prompt in split.inputs} for split in (data.train, data.valid, data.test)]
+    assert sum(map(len, prompts)) == len(set.union(*prompts)) == 20
+    assert [len(split) for split in (data.train, data.valid, data.test)] == [36, 12, 12]
+
+
 def test_splits_limits_and_another_test_file(tmp_path: Path) -> None:
     table = pd.DataFrame(rows(30)).assign(split=["train"] * 20 + ["valid"] * 5 + ["test"] * 5)
     data = ft.load_data(table, task="ipo", limit=8)

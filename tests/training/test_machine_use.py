@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 
@@ -30,6 +31,18 @@ def test_memory_is_given_back_after_an_error_too() -> None:
     assert torch.ones(1000, 1000).sum() == 1_000_000
     with cpu.reusing_memory(), cpu.reusing_memory():
         assert torch.ones(3).sum() == 3
+
+
+def test_freed_blocks_go_back_to_the_system() -> None:
+    """30 MB in blocks too small to be given back one by one; the last one, still in use, lies above them."""
+    blocks = [bytearray(b"x" * 100_000) for _ in range(300)]
+    last = blocks.pop()
+    del blocks
+    held = psutil.Process().memory_info().rss
+    cpu.return_memory()
+    assert last
+    if cpu._glibc():
+        assert held - psutil.Process().memory_info().rss > 20e6
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
