@@ -46,7 +46,7 @@ def make_splits(
 
 
 def _hold_out(pool: Examples, size: int, seed: int) -> tuple[Examples, Examples, bool]:
-    """The rest, about `size` examples held out, and whether that was stratified. What belongs together stays together."""
+    """The rest, about `size` examples held out, whether that was stratified. What belongs together stays together."""
     groups: dict[str, list[int]] = {}
     for row, key in enumerate(pool.groups or pool.keys):
         groups.setdefault(key, []).append(row)

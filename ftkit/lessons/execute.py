@@ -105,8 +105,12 @@ def peak_memory(pid: int) -> int:
 
 
 def memory_of_torch() -> int:
-    """Bytes that a process holds after `import torch` and nothing else: much of it are CUDA's libraries."""
-    code = "import os, torch; from ftkit.lessons.execute import peak_memory; print(peak_memory(os.getpid()))"
+    """Bytes that a process holds after `import torch` and nothing else: much of it are CUDA's libraries.
+
+    triton, which a CUDA build brings along and transformers loads, is counted with it.
+    """
+    code = ("import contextlib, os, torch\nwith contextlib.suppress(ImportError):\n    import triton\n"
+            "from ftkit.lessons.execute import peak_memory; print(peak_memory(os.getpid()))")
     return int(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 

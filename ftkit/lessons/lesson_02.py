@@ -152,7 +152,7 @@ def _judge_cut_on(answer: Callable[..., Any], valid: Scored, test: Scored) -> st
         if cut == 0.5:
             return f"0.5 is what nobody chose. On the validation split it finds {found:.0%} of the complaints."
         if found < WANTED:
-            return f"On the validation split this cut-off finds {found:.0%} of the complaints. Lower it, to 90 %."
+            return f"On the validation split this cut-off finds {found:.0%} of the complaints. Lower it, to find 90 %."
         return (f"It finds {found:.0%} of the complaints of the validation split, with {alarms} false alarms. A higher "
                 f"cut-off still finds 90 %, with {least}.")
     right = _found(cut, test)
@@ -203,7 +203,7 @@ EXERCISES = {
                      "The answers are the old ones, the confidence is not."),
     "02.3": Exercise("Write weights(counts): in the loss, all examples of one class together weigh as much as those of "
                      "any other.", judge_weights,
-                     "One over the count, times anything. \"balanced\" chooses the factor so that the mean is 1."),
+                     "One over the count, times anything. \"balanced\" makes the mean over all examples 1."),
     "02.4": Exercise("Write cut_and_judge(valid, test): the cut-off that finds 90 % of the complaints of valid with "
                      "the fewest false alarms, and its recall on test.", judge_cut,
                      "Chosen on one split, judged on another: that number can be believed."),

@@ -156,7 +156,7 @@ EXERCISES = {
             40_000: "Those are the samples. The network hears them 320 at a time.",
             50: "That is one second. The sentence lasts two and a half.",
             49: "That is one second. The sentence lasts two and a half.",
-            20: "20 milliseconds is how long a frame lasts. How many of them fit into 2.5 seconds?",
+            20: "20 milliseconds is the step from frame to frame. How many of them fit into 2.5 seconds?",
             320: "320 is the step, in samples, from one frame to the next. How often does it fit into 40,000?",
             250: "That would be a frame every 10 milliseconds. It is every 20: 320 samples of 16,000 a second.",
             100: "That is two seconds. The sentence lasts two and a half.",
@@ -192,5 +192,5 @@ EXERCISES = {
         "one or two people",
         choice("c", {"a": "Then every person is in train and in test, and you measure how well it knows these six.",
                      "b": "That makes sure that every person is in both. You measure how well it knows these six."}),
-        "Whoever is to be understood later has not been heard before: so it must be in the test."),
+        "It is to understand people whom it has never heard. So the people in the test must be new to it, too."),
 }

@@ -114,7 +114,7 @@ _MAY = {
     "a": "It is your own voice, and you are the one who is asked. (Think of whom you give the copy to.)",
     "b": "A voice message was sent for what it says. A copy of the voice can say anything, and she has not agreed to "
          "that. A surprise is no reason not to ask.",
-    "c": "Who has died cannot be asked any more. Then it is for those who have the rights, and for the family.",
+    "c": "Who has died cannot be asked any more. Then ask those who hold the rights, and the family.",
     "d": "Its licence allows any use, and it was recorded for this. (Read a licence before you rely on it.)",
     "e": "That everybody may hear a speech does not mean that everybody may speak with that voice. And who hears the "
          "copy cannot know that it is one.",
@@ -157,7 +157,7 @@ EXERCISES = {
             12_800: "Those are the samples, by three. A frame stands for 200 of them.",
             80: "That is how many frames a second has.",
             32: "Each frame is 12.5 milliseconds from the next, not 25.",
-            30: "The frame is new every 12.5 milliseconds, although each one looks at 50.",
+            30: "That is 2.4 times 12.5. Divide instead: how often do 12.5 milliseconds fit into 2.4 seconds?",
             2.4: "That is the time. How many frames of 12.5 ms go into it, and how many steps of three frames?"},
             "2.4 seconds are 192 frames of 12.5 milliseconds. In each step three of them are drawn."),
         "64 steps instead of 38,400 samples: that is why the decoder draws a picture, and leaves the sound to others."),
@@ -186,12 +186,12 @@ EXERCISES = {
                      judge_drawing,
                      "With a teacher each mistake is corrected at once. Alone, it is carried on into the next step."),
     "06.5": Exercise(
-        "Two voices read ten sentences. Voice one: distortion 4 dB, and it finds the end of 6 of them. Voice two: 5 "
-        "dB, and 10 of 10. You need announcements for a station. Which one? a) one, its distortion is lower  b) two, "
-        "it finds the end  c) it cannot be said: the distortion of all ten counts",
+        "Two voices read ten sentences. Voice one: mean distortion 4 dB, and it finds the end of 6 of them. Voice two: "
+        "5 dB, and 10 of 10. You need announcements for a station. Which one? a) one, its distortion is lower  b) two, "
+        "it finds the end  c) it cannot be said without the distortion of each sentence",
         choice("b", {
             "a": "One decibel is a little less clear. A voice that does not stop babbles on until it is cut off.",
-            "c": "The distortion is a mean over all ten already. It does not tell that four of them never end."}),
+            "c": "Four of ten never end, and no list of distortions would tell you that. It is enough to decide."}),
         "One number never says everything: look at the distortion, at the ends, and listen."),
     "06.6": Exercise("Which of the five voices may be copied without asking anybody first?",
                      _judge_names(VOICES, _MAY, (True, False), "answer with True or False"),
@@ -203,5 +203,5 @@ EXERCISES = {
         choice("b", {
             "a": "A minute holds perhaps 150 words, and from scratch nothing at all was learnt from it.",
             "c": "It draws every frame anew: it says sentences that were never recorded."}),
-        "That is what pretraining is for. The voice is new; that ph is an f it has known before."),
+        "That is what pretraining is for. The voice is new. The network knew before that ph is spoken as f."),
 }

@@ -63,7 +63,7 @@ def judge_strategy(answer: Any) -> str:
         told = "in all blocks" if not strategy.last else f"in the last {strategy.last}"
         return f"The adapters would be {told}. Only the last two are to have some: see `last` in LoRA's help."
     if strategy.where != "attention":
-        return f"where={strategy.where!r} adapts more than attention. See `where` in LoRA's help."
+        return f"where={strategy.where!r} adapts more than attention, or other matrices. See `where` in LoRA's help."
     return ""
 
 
@@ -89,7 +89,7 @@ EXERCISES = {
                      "b": "It is the other way round: the gradient of A is multiplied by B, and B is still zero."}),
         "A waits for B: its gradient is multiplied by B, which is zero. From the second step on both move."),
     "08.4": Exercise("LoRA of rank 4, in the attention of the last two blocks only. Hand in the strategy.",
-                     judge_strategy, "Below the last two blocks nothing trains, so their output is computed once."),
+                     judge_strategy, "Below the last two blocks nothing trains, so their input is computed once."),
     "08.5": Exercise(
         "A weight was 0.20 before fine-tuning and is 0.30 after it. What is it at alpha = 0.25?",
         number(0.2249, 0.2251, {

@@ -90,13 +90,13 @@ EXERCISES = {
             0.3 * math.e: "Nearly: these are weights. Divide by their sum, 0.5 + 0.3 e + 0.2 e.",
             0.8155: "Nearly: these are weights. Divide by their sum, 0.5 + 0.3 e + 0.2 e.",
             0.3: "That is the reference. The reward multiplies it by e.",
-            0.5: "Both replies with reward 1 do not get the same: the reference liked the second one more.",
+            0.5: "The replies with reward 1 do not get the same: the reference liked the second one more.",
             0.6: "That is the share among the two good ones. The first reply keeps some probability: KL has a price.",
             1: "Only without KL, and even then the third reply is as good.",
             0.4: "Times e, not times 2: the weight is 0.3 · exp(1 / 1).",
-            1.3 / 2.5: "The reward does not add up with the probability: it multiplies it, by exp(r / beta)."},
+            1.3 / 3: "The reward does not add up with the probability: it multiplies it, by exp(r / beta)."},
             "Multiply each probability by exp(reward / beta), then divide by the sum of the three."),
-        "It is the reference, tilted towards reward. A small beta tilts it more, and at 0 nothing of it is left."),
+        "It is the reference, tilted towards reward. A small beta tilts it more. Near 0 only the best are left."),
     "09.4": Exercise(
         "A reply of two tokens: rewards 0 and 1, values 0.5 and 0.8; gamma = 1, lambda = 0.5. What is the advantage of "
         "the first?",
@@ -105,8 +105,10 @@ EXERCISES = {
             0.5: "That is lambda = 1: the reward to come less the value. lambda = 0.5 halves the second delta.",
             0.2: "That is the second token's advantage: 1 less 0.8.",
             0.1: "That is half of the second delta. The first one's own delta, 0 + 0.8 - 0.5, is missing.",
-            0.8: "The value of the next token is part of delta. Subtract that of the first: 0 + 0.8 - 0.5.",
-            0.65: "The second delta is 1 - 0.8: its own value is subtracted too."},
+            0.8: "Each delta is less its own token's value. Subtract it: 0 + 0.8 - 0.5 for the first, 1 - 0.8 for the "
+                 "second.",
+            0.9: "The first delta is 0 + 0.8 - 0.5: its own value is subtracted too.",
+            0.55: "The second delta is 1 - 0.8: what is subtracted is its own value, not the first one's."},
             "delta of the second: 1 - 0.8; of the first: 0 + 0.8 - 0.5. Then the first plus 0.5 times the second."),
         "Better than expected: the first token becomes more probable, though it earned nothing itself."),
     "09.q1": Exercise(

@@ -69,7 +69,7 @@ def policy_loss(logprobs: Tensor, old: Tensor, advantages: Tensor, mask: Tensor,
 
 
 def value_loss(values: Tensor, old: Tensor, returns: Tensor, mask: Tensor, clip: float) -> Tensor:
-    """Half the squared error of the value head, which may not move by more than `clip` at once."""
+    """Half the squared error of the value head, which gains nothing by moving more than `clip` at once."""
     near = old + (values - old).clamp(-clip, clip)
     return 0.5 * mean_of(torch.maximum((values - returns) ** 2, (near - returns) ** 2), mask)
 

@@ -55,7 +55,10 @@ class Comparison:
 
     @property
     def uncertainty(self) -> float:
-        """The standard error of a win rate of one half: differences smaller than two of these may be chance."""
+        """The standard error of a win rate of one half: differences smaller than two of these may be chance.
+
+        Several replies to one prompt are counted as if they were independent.
+        """
         return 0.5 / math.sqrt(max(1, len(self.prompts)))
 
 

@@ -45,9 +45,9 @@ class PPOSettings:
         value_lr: Learning rate of the value head, which begins at zero and has to catch up.
         beta: Price of a nat of KL from the reference, in units of the reward.
         target_kl: KL per reply to aim at: beta then follows it. None keeps beta as it is.
-        clip: How far a token's probability may move in a step before it is not rewarded any further.
+        clip: By what share a token's probability may change in a step before more is not rewarded.
         value_clip: The same for a value.
-        gamma: Discount of later rewards. 1: a reply is short.
+        gamma: Discount of later rewards. 1 is none: a reply is short.
         lam: See `gae`.
         value_weight: Of the value head's loss beside the policy's.
         entropy_weight: Reward for staying undecided; 0 gives none.

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 class Reference:
     """A network as it is now, to be asked later, when it has changed.
 
-    It keeps a copy of the weights that train and changes places with them. For LoRA these are a few thousand numbers,
-    and asking the reference is the same as switching the adapters off; where everything trains it is a second network.
+    It keeps a copy of the weights that train and changes places with them. For LoRA these are few numbers, and
+    asking the reference is the same as switching the adapters off; where everything trains it is a second network.
 
     Args:
         net: As training begins.

@@ -2,7 +2,7 @@
 
 Chosen by reading the training pairs of `replies`. It prefers the chosen reply to the rejected one in about three of
 four training pairs and two of three test pairs (a tie counts half): it catches rambling nearly always, rude and
-boastful replies often, and knows nothing of what is evasive or wrong.
+boastful replies often, and hardly notices what is evasive or wrong.
 """
 
 from __future__ import annotations

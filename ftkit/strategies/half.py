@@ -17,7 +17,7 @@ LEVELS = ("category", "layer", "model")
 
 @dataclass(frozen=True)
 class HalfFineTuning(Strategy):
-    """Train a random half of the body and the head; draw another half after each round.
+    """Train the head and a random half of the body; draw another half after each round.
 
     What rests keeps what it knows, and half as much can be forgotten. A matrix and its bias are one thing here, and so
     are the scale and shift of a norm: they train or rest together.
@@ -30,7 +30,9 @@ class HalfFineTuning(Strategy):
         seed: Of the draw. The plan depends on it and on the epoch alone, so it can be drawn before it is run.
 
     The stem (embeddings, or the first convolution) is drawn as one more block: a word table that always trained would
-    make it much more than half in a small model. The head is fresh here and always trains.
+    make it much more than half in a small model. The head always trains: for most tasks it is fresh.
+
+    Half is counted in matrices and norms, and not in numbers: one epoch's plan may well train a third of the numbers.
 
     Source: Hui et al. 2024, "HFT: Half Fine-Tuning for Large Language Models", who draw by category in each block of a
     pretrained decoder. How stem and head are treated is our own choice. Lesson 08.

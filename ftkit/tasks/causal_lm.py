@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ftkit.errors import UserError
 from ftkit.tasks.base import Batch, Encoded, LossSum, Source, Task
 from ftkit.tasks.logprobs import HIDDEN, token_logprobs
+from ftkit.tasks.packing import keeps_apart, packed
 from ftkit.tasks.passages import documents
 
 _MOST_LOGITS = 2**26  # in one batch without gradients: 256 MB of float32
@@ -29,10 +30,13 @@ class CausalLM(Task):
         block: Longer documents are cut into pieces of this many tokens, and no token is left out. A network that has
             room for fewer gets shorter pieces.
         pad_to: Batches are padded to a multiple of this many tokens: see TextClassification.
+        packing: In training, put several documents into one row of up to `block` tokens; they do not see each other,
+            and the losses are the same. It turns the feature cache off, because rows differ from epoch to epoch.
     """
 
     block: int = 256
     pad_to: int = 1
+    packing: bool = False
 
     name: ClassVar[str] = "causal-lm"
     modality: ClassVar[str] = "text"
@@ -44,12 +48,21 @@ class CausalLM(Task):
 
         Raises:
             UserError: The network reads in both directions, as BERT does: it would see the token that it is to guess.
+                With `packing`, documents of one row would see each other.
         """
         net = source.transformers("AutoModelForCausalLM").eval()
         if looks_ahead(net):
             raise UserError(f"{type(net).__name__.partition('LMHead')[0]} reads in both directions: it sees the word "
                             "that it is to guess, and cannot write texts. Use gpt2-mini, gpt2 or distilgpt2.")
+        if self.packing and not keeps_apart(net):
+            raise UserError(f"packing=True does not fit {type(net).__name__}: documents in one row would see each "
+                            "other. Leave packing out.")
         return net
+
+    @property
+    def random(self) -> bool:
+        """With packing: documents share their rows with others in each epoch."""
+        return self.packing
 
     def encode(self, inputs: Sequence[Any], targets: Sequence[Any], processor: Any) -> Encoded:
         """Documents as rows of (ids, labels), the labels one step ahead: labels[t] is what follows ids[: t + 1].
@@ -75,9 +88,12 @@ class CausalLM(Task):
     def collate(self, encoded: Encoded, indices: Sequence[int], processor: Any, train: bool = False) -> Batch:
         """`input_ids` (B, T) and `labels` (B, T), -100 where nothing is to be learned; `bytes` (B,).
 
-        No attention mask is needed: a token looks only to the left, and the padding is on the right.
+        No attention mask is needed: a token looks only to the left, and the padding is on the right. Packed rows have
+        `position_ids` (B, T) as well.
         """
         rows = [encoded.features[i] for i in indices]
+        if self.packing and train:
+            return packed(rows, min(self.block, processor.model_max_length), processor.eos_token_id)
         longest = max(len(ids) for ids, _, _ in rows)
         width = max(longest, min(-(-longest // self.pad_to) * self.pad_to, processor.model_max_length))
         ids = np.full((len(rows), width), processor.eos_token_id, dtype=np.int64)
@@ -93,7 +109,10 @@ class CausalLM(Task):
 
     def forward(self, net: nn.Module, batch: Batch) -> Tensor:
         """Logits (B, T, tokens): what comes after each token."""
-        return net(input_ids=batch["input_ids"], use_cache=False).logits
+        places = {"position_ids": batch["position_ids"]} if "position_ids" in batch else {}
+        if places and hasattr(net.get_input_embeddings(), "prompt"):  # type: ignore[operator]
+            raise UserError("A learned prompt stands before the first document of a row only. Leave packing out.")
+        return net(input_ids=batch["input_ids"], use_cache=False, **places).logits
 
     def counted(self, logits: Tensor, batch: Batch) -> Tensor:
         """The logits with zeros where nothing is learned, padding included."""

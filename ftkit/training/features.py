@@ -46,7 +46,8 @@ class FeatureCaches:
         cut = choose_cut(prefixes)
         if self.refused or not cut or s.settings.cache == "off":
             return
-        reason = "augmentation makes every epoch differ" if s.task.random else (
+        chance = "packing" if getattr(s.task, "packing", False) else "augmentation"
+        reason = f"{chance} makes every epoch differ" if s.task.random else (
             "its task runs the layers more than once for an example" if not s.task.cacheable else
             "several processes share the data" if processes.count() > 1 else "")
         if not reason:

@@ -64,10 +64,11 @@ WRONG: Sequence[tuple[str, Any, str]] = [
     *(("09.2", answer, hint) for answer, hint in NOT_LOSSES),
     *(("09.3", answer, hint) for answer, hint in (
         (0.3 * math.e, "Divide by their sum"), (0.3, "the reference"), (0.5, "liked the second"), (0.6, "has a price"),
-        (1, "without KL"), (0.4, "Times e"), (0.52, "multiplies"), (2, "then divide"))),
+        (1, "without KL"), (0.4, "Times e"), (1.3 / 3, "multiplies"), (2, "then divide"))),
     *(("09.4", answer, hint) for answer, hint in (
         (0.3, "lambda = 0"), (0.5, "lambda = 1"), (0.2, "second token"), (0.1, "is missing"), (0.8, "Subtract"),
-        (0.65, "its own value"), (9, "plus 0.5 times"))),
+        (0.9, "its own value"),
+        (0.55, "not the first one's"), (9, "plus 0.5 times"))),
     ("09.q1", "a", "not trained on"), ("09.q1", "c", "direction"), ("09.q1", "d", "one letter"),
 ]
 
