@@ -71,7 +71,7 @@ def generate(model: Model, prompt: Any, *, max_new_tokens: int = 100, temperatur
     single = isinstance(prompt, str) or _is_chat(prompt)
     job = _Job.prepare(model, [prompt] if single else list(prompt), sampling, max_new_tokens, seed)
     if not stream:
-        job.write(lambda text: None)
+        job.write(None)
     elif not single:
         raise UserError("stream shows one text: give one prompt, or leave stream out.")
     elif callable(stream):
@@ -157,7 +157,7 @@ class _Job:
                             "and then writes. Cut its beginning.")
         return cls(model, prompts, rows, sampling, min(most, left), left < most, seed, [[] for _ in rows])
 
-    def write(self, tell: Callable[[str], None]) -> None:
+    def write(self, tell: Callable[[str], None] | None) -> None:
         """Run transformers' loop with its cache of keys and values; `tell` gets the first prompt's text in pieces."""
         use_all_cores()
         net: Any = self.model.net
@@ -183,13 +183,12 @@ class _Job:
             for module in training:
                 module.training = True
 
-    def add(self, tokens: Sequence[int]) -> str:
-        """Take one more token of each prompt; returns the text of the first one by now."""
+    def add(self, tokens: Sequence[int]) -> None:
+        """Take one more token of each prompt."""
         end = self.model.processor.eos_token_id
         for row, token in zip(self.new, tokens, strict=True):
             if not row or row[-1] != end:  # else it is padding behind a text that has ended
                 row.append(token)
-        return self.text(0)
 
     def text(self, i: int) -> str:
         """What was written after a prompt."""
@@ -207,7 +206,7 @@ class _Job:
 class _Tokens:
     """What transformers hands each new token to."""
 
-    def __init__(self, job: _Job, tell: Callable[[str], None]) -> None:
+    def __init__(self, job: _Job, tell: Callable[[str], None] | None) -> None:
         self.job, self.tell = job, tell
         self.told, self.prompt = 0, True
 
@@ -215,7 +214,10 @@ class _Tokens:
         if self.prompt:  # transformers sends the prompt first
             self.prompt = False
             return
-        text = self.job.add(tokens.tolist())
+        self.job.add(tokens.tolist())
+        if self.tell is None:
+            return
+        text = self.job.text(0)
         if text.endswith("\ufffd"):  # half of a character: the other half comes with the next token
             return
         self.told, piece = len(text), text[self.told :]
@@ -224,7 +226,7 @@ class _Tokens:
 
     def end(self) -> None:
         piece = self.job.text(0)[self.told :]
-        if piece:
+        if piece and self.tell is not None:
             self.tell(piece)
 
 
