@@ -7,6 +7,7 @@ attention mask, draws the borders where positions start anew.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +15,12 @@ from torch import Tensor, nn
 
 from ftkit.tasks.logprobs import HIDDEN
 
-Row = tuple[np.ndarray, np.ndarray, int]  # ids (T,), labels (T,), bytes
 
-
-def packed(rows: Sequence[Row], room: int, fill: int) -> dict[str, Tensor]:
+def packed(rows: Sequence[Any], room: int, fill: int) -> dict[str, Tensor]:
     """A batch of documents in as few rows as first fit, the longest first, needs.
 
     Args:
-        rows: The documents.
+        rows: The documents: ids (T,), labels (T,) and bytes of each.
         room: Tokens that a row may have; no document is longer.
         fill: The id that stands where a row is not full.
 
@@ -30,7 +29,7 @@ def packed(rows: Sequence[Row], room: int, fill: int) -> dict[str, Tensor]:
 
     Lesson 07.
     """
-    shelves: list[list[Row]] = []
+    shelves: list[list[Any]] = []
     taken: list[int] = []
     for row in sorted(rows, key=lambda row: -len(row[0])):
         place = next((i for i, used in enumerate(taken) if used + len(row[0]) <= room), len(shelves))
@@ -44,9 +43,9 @@ def packed(rows: Sequence[Row], room: int, fill: int) -> dict[str, Tensor]:
     places = np.zeros(shape, dtype=np.int64)
     for i, shelf in enumerate(shelves):
         start = 0
-        for row, wanted, _ in shelf:
-            end = start + len(row)
-            ids[i, start:end], labels[i, start:end], places[i, start:end] = row, wanted, np.arange(len(row))
+        for tokens, wanted, _ in shelf:
+            end = start + len(tokens)
+            ids[i, start:end], labels[i, start:end], places[i, start:end] = tokens, wanted, np.arange(len(tokens))
             start = end
         places[i, start:] = np.arange(shape[1] - start)  # what fills up is a document of its own
     return {"input_ids": torch.from_numpy(ids), "labels": torch.from_numpy(labels),

@@ -1,8 +1,8 @@
 """Writing text by `ft.generate` and by transformers' own `generate`: `python tests/benchmarks/generation.py`.
 
-The same network, prompts and draws, both with a cache of keys and values, greedy and by temperature and top-p: both must
-write the same texts. They take turns in one process; each round gives one ratio. One prompt, and eight of different
-lengths at once. Counted is the processor time of the process.
+The same network, prompts and draws, both with a cache of keys and values, greedy and by temperature and top-p: both
+must write the same texts. They take turns in one process; each round gives one ratio. One prompt, and eight of
+different lengths at once. Counted is the processor time of the process.
 
 Expected: at transformers' speed or better.
 """

@@ -79,7 +79,7 @@ def test_a_run_takes_the_same_steps() -> None:
 
 
 def test_the_cache_is_off_and_says_why() -> None:
-    session = TrainSession(writer("llama", packing=True), log_data(), "probe", epochs=1, batch_size=6)
+    session = TrainSession(writer("llama", packing=True), log_data(), "probe", epochs=3, batch_size=6)
     session.run()
     assert [e["note"] for e in session.history.events] == ["feature cache off: packing makes every epoch differ"]
 
