@@ -126,6 +126,7 @@ def _judge_names(right: Mapping[str, Any], hints: Mapping[str, str], options: Se
     """A judge for a dict with one answer for each letter."""
 
     def judge(answer: Any) -> str:
+        """What is wrong with an answer; "" if it is right."""
         if not isinstance(answer, Mapping):
             return f'The answer is a dict: {{"a": {options[0]!r}, "b": …}}.'
         given = {str(name).strip().lower(): value for name, value in answer.items()}

@@ -211,6 +211,7 @@ class _Tokens:
         self.told, self.prompt = 0, True
 
     def put(self, tokens: Tensor) -> None:
+        """One more token of each prompt (B,), at first the prompts themselves."""
         if self.prompt:  # transformers sends the prompt first
             self.prompt = False
             return
