@@ -52,8 +52,8 @@ def make_parsers() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
 
 def _train(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("--data", required=True, metavar="PATH_OR_NAME", help="a CSV, JSONL or Parquet file, a folder with one folder "
-        "per class, or a name: reviews, digits, or owner/name on the hub")
+    add("--data", required=True, metavar="PATH_OR_NAME", help="a text, CSV, JSONL or Parquet file, a folder with one "
+        "folder per class or with a metadata.csv, or a name: reviews, digits, or owner/name on the hub")
     add("--backbone", required=True, metavar="NAME_OR_PATH",
         help="see 'ftkit list'; or owner/name on the hub, or a folder")
     add("--task", help=f"{TASKS}; follows from the data if left out")
@@ -91,7 +91,7 @@ def _train(parser: argparse.ArgumentParser) -> None:
     add("--accumulate", type=at_least(1), default=1, metavar="N", help="batches per step (default: 1)")
     add("--class-weights", type=one_of("class weights", "balanced"), help="balanced: rare classes weigh more")
     add("--augment", nargs="?", const=True, default=False, type=one_of("augmentation", "shift"),
-        help="shift pictures at random, and mirror them where they may be; 'shift' never mirrors")
+        help="shift pictures at random, and mirror them where they may be ('shift' never mirrors); mask sounds")
     add("--image-size", type=at_least(8), metavar="N", help="pixels; small ones train faster (default: the backbone's)")
 
 

@@ -1,4 +1,4 @@
-"""The command line: `ftkit train`, predict, speak, list, demo, lab, course, progress, doctor.
+"""The command line: `ftkit train`, predict, generate, speak, list, demo, lab, course, progress, doctor.
 
 This file turns every error into one line. What a command takes is in ftkit/arguments.py; what it does is in
 ftkit/commands, and is imported only once its arguments are right: `ftkit --help` need not wait for torch.

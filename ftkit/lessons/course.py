@@ -77,7 +77,7 @@ def as_teacher(notebook: Notebook) -> Notebook:
         known = cell["metadata"].pop("ftkit", {})
         if known.get("seconds", 0) >= LONG:
             cells.append(_remark(f"{cell.get('id', 'cell')}-time", f"the next cell takes about {known['seconds']:.0f} "
-                                 "seconds on two cores."))
+                                 "seconds, on the cores that the first cell names."))
         if "solution" in known:
             cell["source"] = known["solution"].splitlines(keepends=True)
             _clear(cell)

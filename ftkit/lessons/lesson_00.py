@@ -13,7 +13,7 @@ EXERCISES = {
             770: "That is the last linear layer (2 x 384 + 2). The head here holds BERT's pooler too.",
             147_840: "That is the pooler alone. The classifier's 770 belong to the head as well.",
             149_000: "Close: that is rounded. Give the exact number from the table.",
-            8: "That counts the layer groups. The question asks for the parameters of one of them."},
+            6: "That counts the layer groups. The question asks for the parameters of one of them."},
             "Read the row 'head' of the layer table, column 'parameters'."),
         "The head holds 1.5 % of the model, and the probe trains nothing else."),
     "00.2": Exercise(

@@ -39,6 +39,8 @@ def judge_freeze(answer: Any) -> str:
     head = [p.requires_grad for p in net.classifier.parameters()]
     if not any(body) and not any(head):
         return "Now the head is frozen too, so nothing would train. Freeze net.bert, not all of net."
+    if all(body) and not any(head):
+        return "That is the wrong half: the head is frozen, and the body trains. Freeze net.bert instead."
     if all(body):
         if getattr(net.bert, "requires_grad", None) is False:
             return ("net.bert.requires_grad = False only pins a label on the module. Set it on each parameter, or call "
@@ -121,6 +123,6 @@ EXERCISES = {
     "01.q2": Exercise("Training loss falls to 0.05 while validation loss rises. This is: a) too low a "
                       "learning rate  b) overfitting  c) a frozen head",
                       choice("b", {"a": "Then the training loss would hardly fall.",
-                                   "c": "A frozen head could not bring the training loss so far down."}),
+                                   "c": "That would not part the two losses. Here one falls and the other rises."}),
                       "The model learns these texts by heart. Stop earlier, freeze more, or find more data."),
 }

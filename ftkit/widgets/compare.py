@@ -36,7 +36,7 @@ def compare(*runs: Any, **named: Any) -> RunComparison:
     Raises:
         UserError: No run, or something that is not a run.
 
-    Lesson 01.
+    Lesson 01 compares with `ftkit.viz.compare`, the picture of this.
     """
     found: dict[str, Any] = {}
     if len(runs) == 1 and isinstance(runs[0], Mapping):

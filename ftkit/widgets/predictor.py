@@ -33,7 +33,7 @@ def predictor(before: Model, after: Model | None = None) -> Predictor:
     Raises:
         UserError: Not models, models of different classes, or of a kind that the panel cannot feed.
 
-    Lessons 01 and 05.
+    Lesson 02.
     """
     return Predictor(before, after)
 

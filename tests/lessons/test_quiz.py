@@ -6,9 +6,8 @@ import random
 import re
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
+from kernels import executed
 
 import ftkit as ft
 from ftkit.errors import UnknownName
@@ -66,9 +65,7 @@ print("next number:", random.random())
 
 
 def run(source: str) -> list[dict]:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source)])
-    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
-    return notebook.cells[0].outputs
+    return executed(source).cells[0].outputs
 
 
 def test_in_a_kernel_jupyterquiz_shows_it_and_asks_no_other_host() -> None:
@@ -84,8 +81,7 @@ def test_in_a_kernel_jupyterquiz_shows_it_and_asks_no_other_host() -> None:
 
 
 def test_a_committed_notebook_keeps_the_form_without_scripts() -> None:
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(SOURCE)])
-    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    notebook = executed(SOURCE)
     clean(notebook)
     kept = notebook.cells[0].outputs
     assert not any("application/javascript" in out.get("data", {}) for out in kept)

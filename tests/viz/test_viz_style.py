@@ -7,10 +7,9 @@ import io
 from concurrent.futures import ThreadPoolExecutor
 
 import matplotlib.style
-import nbformat
 import numpy as np
 import pytest
-from nbclient import NotebookClient
+from kernels import executed
 from PIL import Image
 from viz_helpers import make_evaluation, make_run, tiny_map
 
@@ -56,9 +55,8 @@ def test_a_notebook_shows_it_with_its_alternative_text() -> None:
     run = make_run()
     show = f"from ftkit import viz\nfrom ftkit.training import History\nrun = History.from_json({run.to_json()!r})\n" \
            "viz.curves(run)"
-    cells = [show, "import sys; 'matplotlib.pyplot' in sys.modules", "import matplotlib.pyplot\nviz.curves(run)"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    notebook = executed(show, "import sys; 'matplotlib.pyplot' in sys.modules",
+                        "import matplotlib.pyplot\nviz.curves(run)")
     alt = viz.curves(run).alt
     for cell in (notebook.cells[0], notebook.cells[2]):  # with and without pyplot's own display of figures
         (output,) = cell.outputs

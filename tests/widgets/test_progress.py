@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
+from kernels import executed
 from nets import data_for, tiny
 
 import ftkit as ft
@@ -273,9 +273,7 @@ print([row["loss"] for row in again.steps] == [row["loss"] for row in history.st
 def test_an_executed_notebook_keeps_the_sentence_and_the_curves_and_no_widget() -> None:
     """By nbclient, as `make notebooks` and nbval do it: there is no front end, and it must not hang."""
     tests = str(Path(__file__).parents[1])
-    notebook = nbformat.v4.new_notebook(
-        cells=[nbformat.v4.new_code_cell(cell.replace("TESTS", repr(tests))) for cell in _CELLS])
-    NotebookClient(notebook, timeout=200, kernel_name="python3").execute()
+    notebook = executed(*(cell.replace("TESTS", repr(tests)) for cell in _CELLS), timeout=200)
     clean(notebook)
     first, second = (cell.outputs for cell in notebook.cells)
     assert [out.output_type for out in first] == ["display_data"]
