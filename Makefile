@@ -4,6 +4,9 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
+# Some containers forbid Python to keep compiled modules: each start would then compile torch anew, half a minute long.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: lab demo test lessons style notebooks book badges bench transfer clean
 
 lab: $(READY)            ## open JupyterLab on the first lesson

@@ -5,6 +5,7 @@ Saved folders come from tests/factory.py; here nothing touches the disk, so that
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -52,6 +53,7 @@ IMAGE_FAMILIES: dict[str, dict[str, Any]] = {
     "resnet": {"embedding_size": 8, "hidden_sizes": [8, 16], "depths": [1, 2], "layer_type": "basic"},
 }
 TORCHVISION_FAMILIES = ("resnet18", "vgg11")
+_THINNER = 8  # times: what is asked of these networks depends on how they are built, not on how wide they are
 # Three convolutions: 40 samples to a frame, so a fifth of a second has 80 of them.
 _SPEECH = {**_LARGE, "hidden_size": 32, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 48,
            "conv_dim": [16, 16, 16], "conv_kernel": [10, 4, 4], "conv_stride": [5, 4, 2], "num_feat_extract_layers": 3,
@@ -151,14 +153,17 @@ def tokenizer() -> Any:
 
 
 def tiny(family: str, *, dropout: bool = True, labels: Sequence[str] = LABELS, multilabel: bool = False,
-         seed: int = 0) -> Model:
-    """A random model of a family, with a head for `labels`; without dropout on request."""
+         seed: int = 0, wide: bool = False) -> Model:
+    """A random model of a family, with a head for `labels`; without dropout on request.
+
+    torchvision's have an eighth of their channels. What is saved and loaded again must be `wide`, as the real ones.
+    """
     modality = "text" if family in TEXT_FAMILIES else "audio" if family in AUDIO_FAMILIES else "image"
     library = "torchvision" if family.startswith(("resnet1", "resnet3", "resnet5", "vgg")) else "transformers"
     task = make_task(f"{modality}-classification", labels, multilabel)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        net = _torchvision(family, task.n_out) if library == "torchvision" else _transformers(family, task)
+        net = _torchvision(family, task.n_out, wide) if library == "torchvision" else _transformers(family, task)
     if not dropout:
         no_dropout(net)
     if modality == "image":
@@ -198,21 +203,42 @@ def _transformers(family: str, task: Task) -> nn.Module:
         AutoConfig.for_model(family, **IMAGE_FAMILIES[family], **labels))
 
 
-def _torchvision(family: str, n_out: int) -> nn.Module:
-    from torchvision.models import get_model, vgg
+def _torchvision(family: str, n_out: int, wide: bool) -> nn.Module:
+    """The network that torchvision builds, module by module; with an eighth of its channels unless it is `wide`."""
+    if wide:
+        from torchvision.models import get_model
 
-    if not family.startswith("vgg"):
         net = get_model(family, weights=None)
         replace_last_linear(net, n_out)
         return net
-    # VGG's two hidden layers hold 100 million numbers: here they have 16 units, the rest is the real thing.
-    with torch.device("meta"):
-        net = get_model(family, weights=None)
-    key = {"vgg11": "A", "vgg13": "B", "vgg16": "D"}[family.removesuffix("_bn")]
-    net.features = vgg.make_layers(vgg.cfgs[key], batch_norm=family.endswith("_bn"))
-    net.classifier = nn.Sequential(nn.Linear(512 * 49, 16), nn.ReLU(True), nn.Dropout(0.2), nn.Linear(16, 16),
-                                   nn.ReLU(True), nn.Dropout(0.2), nn.Linear(16, n_out))
-    for module in net.features:
+    net = copy.deepcopy(_outline(family))
+    if family.startswith("vgg"):
+        net.classifier = nn.Sequential(nn.Linear(512 // _THINNER * 49, 16), nn.ReLU(True), nn.Dropout(0.2),
+                                       nn.Linear(16, 16), nn.ReLU(True), nn.Dropout(0.2), nn.Linear(16, n_out))
+    else:
+        net.fc = nn.Linear(net.fc.in_features // _THINNER, 1)
+        replace_last_linear(net, n_out)
+    for name, module in list(net.named_modules()):
         if isinstance(module, nn.Conv2d):
-            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            net.set_submodule(name, _thin(module))
+        elif isinstance(module, nn.BatchNorm2d):
+            net.set_submodule(name, nn.BatchNorm2d(module.num_features // _THINNER))
     return net
+
+
+@lru_cache
+def _outline(family: str) -> nn.Module:
+    """The real network without its numbers: at full width these are 10 to 140 million."""
+    from torchvision.models import get_model
+
+    with torch.device("meta"):
+        return get_model(family, weights=None)
+
+
+def _thin(conv: nn.Conv2d) -> nn.Conv2d:
+    """A new convolution with an eighth of the channels; the picture keeps its three."""
+    inputs = conv.in_channels if conv.in_channels == 3 else conv.in_channels // _THINNER
+    made = nn.Conv2d(inputs, conv.out_channels // _THINNER, conv.kernel_size, conv.stride,  # type: ignore[arg-type]
+                     conv.padding, bias=conv.bias is not None)  # type: ignore[arg-type]
+    nn.init.kaiming_normal_(made.weight, mode="fan_out", nonlinearity="relu")
+    return made

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from torch import nn
 
 # torchvision's notation: numbers are channels of a 3x3 convolution, "M" is a pooling that halves the picture.
@@ -30,7 +31,13 @@ def _vgg_mini(classes: int) -> nn.Module:
     """Its mean over the last 2x2 pixels and one linear layer replace the two layers of 4,096 that make VGG-16 big."""
     from torchvision.models.vgg import VGG, make_layers
 
-    net = VGG(make_layers(_VGG_MINI, batch_norm=True), num_classes=classes)
+    with torch.device("meta"):  # else the 120 million numbers of those two are drawn, for seconds, and thrown away
+        net = VGG(nn.Identity(), num_classes=classes, init_weights=False)
+    net.features = make_layers(_VGG_MINI, batch_norm=True)
+    for convolution in (module for module in net.features.modules() if isinstance(module, nn.Conv2d)):
+        nn.init.kaiming_normal_(convolution.weight, mode="fan_out", nonlinearity="relu")  # as torchvision begins
+        if convolution.bias is not None:
+            nn.init.zeros_(convolution.bias)
     net.avgpool = nn.AdaptiveAvgPool2d(1)
     net.classifier = nn.Sequential(nn.Linear(512, classes))
     nn.init.normal_(net.classifier[0].weight, std=0.01)

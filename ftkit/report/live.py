@@ -43,13 +43,13 @@ class GroupFacts:
 
 
 class Pace:
-    """When to look: at most five times a second, and for at most a twenty-fifth of the time.
+    """When to look: at most five times a second, and for at most a fiftieth of the time.
 
     Args:
         clock: Gives seconds.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.perf_counter, least: float = 0.2, share: float = 0.04) -> None:
+    def __init__(self, clock: Callable[[], float] = time.perf_counter, least: float = 0.2, share: float = 0.02) -> None:
         self.clock, self.least, self.share = clock, least, share
         self.next = -math.inf
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn import metrics as skm
 
 
 def classification_metrics(probabilities: np.ndarray, targets: np.ndarray, multilabel: bool) -> dict[str, float]:
@@ -18,6 +17,8 @@ def classification_metrics(probabilities: np.ndarray, targets: np.ndarray, multi
         "accuracy", "balanced_accuracy", "f1_macro"; for multi-label "accuracy" counts an example only when every
         label is right, with "f1_micro" and "f1_macro" next to it. Lesson 02 says when accuracy misleads.
     """
+    from sklearn import metrics as skm  # with it come scipy and pandas: whoever only predicts needs neither
+
     if multilabel:
         predicted = (probabilities >= 0.5).astype(int)
         return {

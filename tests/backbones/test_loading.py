@@ -90,7 +90,7 @@ def test_a_configuration_of_no_known_architecture(tmp_path: Path) -> None:
 @pytest.mark.parametrize("damage", ["cut", "empty", "missing", "nonsense"])
 @pytest.mark.parametrize("library", ["transformers", "torchvision"])
 def test_damaged_weights(tmp_path: Path, damage: str, library: str) -> None:
-    model = tiny("bert" if library == "transformers" else "resnet18")
+    model = tiny("bert") if library == "transformers" else tiny("resnet18", wide=True)
     weights = model.save(tmp_path / "m") / "model.safetensors"
     if damage == "cut":
         weights.write_bytes(weights.read_bytes()[:-1000])
@@ -104,7 +104,7 @@ def test_damaged_weights(tmp_path: Path, damage: str, library: str) -> None:
 
 
 def test_weights_of_another_architecture(tmp_path: Path) -> None:
-    folder = tiny("resnet18").save(tmp_path / "m")
+    folder = tiny("resnet18", wide=True).save(tmp_path / "m")
     facts = json.loads((folder / "ftkit.json").read_text())
     (folder / "ftkit.json").write_text(json.dumps(facts | {"builder": "resnet34"}))
     with pytest.raises(WeightsError, match="cannot be loaded"):
@@ -115,7 +115,7 @@ def test_weights_of_another_architecture(tmp_path: Path) -> None:
 
 
 def test_files_beside_the_weights_that_are_missing(tmp_path: Path) -> None:
-    folder = tiny("resnet18").save(tmp_path / "image")
+    folder = tiny("resnet18", wide=True).save(tmp_path / "image")
     (folder / "preprocessor_config.json").unlink()
     with pytest.raises(WeightsError, match=r"preprocessor_config\.json cannot be read"):
         load_backbone(folder, IMAGE)
@@ -248,7 +248,7 @@ def test_a_saved_text_model_is_a_plain_transformers_folder(tmp_path: Path, famil
 
 @pytest.mark.parametrize("family", ["vit", "resnet", "resnet18"])
 def test_a_saved_image_model_says_the_same_again(tmp_path: Path, family: str) -> None:
-    model = tiny(family)
+    model = tiny(family, wide=True)
     model.net.train()
     logits = model.net(torch.randn(4, 3, 32, 32))  # BatchNorm's statistics are to be saved, too
     assert logits is not None
@@ -278,14 +278,14 @@ def test_saving_over_an_older_model(tmp_path: Path) -> None:
 def test_an_older_model_survives_a_failed_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, family: str) -> None:
     from ftkit.errors import DiskError
 
-    model = tiny(family)
+    model = tiny(family, wide=True)
     model.save(tmp_path / "m")
     said = logits_of(model)
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    other = tiny(family, seed=9)
+    other = tiny(family, seed=9, wide=True)
     monkeypatch.setattr(type(other.processor), "save_pretrained", full)
     with pytest.raises(DiskError, match="Nothing older was lost"):
         other.save(tmp_path / "m")
@@ -318,7 +318,7 @@ def test_a_trained_model_predicts_the_same_after_saving(tmp_path: Path) -> None:
 @pytest.mark.parametrize("labels", [("a", "b", "c"), ("yes", "no")], ids=["other number", "other names"])
 def test_a_saved_model_is_a_body_for_another_task(tmp_path: Path, family: str, labels: tuple[str, ...]) -> None:
     """Its head is of no use there, even where it happens to have the right size."""
-    trained = tiny(family)
+    trained = tiny(family, wide=True)
     with torch.no_grad():
         for name in trained.layers["head"].parameters:
             trained.net.get_parameter(name).fill_(7.0)  # easily told from random numbers
@@ -336,7 +336,7 @@ def test_a_saved_model_is_a_body_for_another_task(tmp_path: Path, family: str, l
 
 @pytest.mark.parametrize("family", ["bert", "vit", "resnet18"])
 def test_a_saved_model_for_the_same_labels_keeps_its_head(tmp_path: Path, family: str) -> None:
-    trained = tiny(family, seed=3)
+    trained = tiny(family, seed=3, wide=True)
     model = load_backbone(trained.save(tmp_path / "m"), trained.task)
     assert torch.equal(logits_of(model), logits_of(trained))
 

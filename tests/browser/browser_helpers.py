@@ -7,11 +7,11 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import nbformat
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Locator, Page, Route
+from playwright.sync_api import Browser, Locator, Page
+from windows import asked_elsewhere
 
 from ftkit.widgets.base import static_files
 
@@ -41,17 +41,9 @@ class Visit:
 
     def __init__(self, browser: Browser, **options: Any) -> None:
         self.context = browser.new_context(viewport={"width": 1400, "height": 1000}, accept_downloads=True, **options)
-        self.context.route("**/*", self._only_here)
         self.context.set_default_timeout(PATIENCE)
-        self.asked: list[str] = []
+        self.asked = asked_elsewhere(self.context)
         self.errors: list[str] = []
-
-    def _only_here(self, route: Route) -> None:
-        if urlsplit(route.request.url).hostname in ("127.0.0.1", None):
-            route.continue_()
-        else:
-            self.asked.append(route.request.url)
-            route.abort()
 
     def page(self) -> Page:
         """A new tab; it fails the test later if a script in it failed."""

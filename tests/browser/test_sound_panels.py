@@ -28,6 +28,7 @@ from browser_helpers import (
 from nets import tiny
 from playwright.sync_api import Browser, Page, expect
 from test_panels import SHOW
+from windows import FLAGS
 
 import ftkit as ft
 from ftkit.widgets.base import static_files
@@ -168,7 +169,7 @@ def with_microphone(chromium: Browser, tmp_path: Path) -> Iterator[tuple[Visit, 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))))
-    flags = ["--no-sandbox", "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
+    flags = [*FLAGS, "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
     browser = chromium.browser_type.launch(executable_path=found, args=flags)
     visit = Visit(browser)
     yield visit, f"http://127.0.0.1:{server.server_address[1]}/"

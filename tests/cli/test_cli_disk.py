@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,18 +24,20 @@ from ftkit.errors import DiskError
 
 resource = pytest.importorskip("resource", reason="Windows has no limits on the size of files")
 
-_LIMITED = """
-import resource, sys
-from ftkit.cli import main
-import ftkit.commands.train
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2)
-sys.exit(main(sys.argv[2:]))
-"""
 
+@pytest.fixture
+def limited(ftkit: Callable[..., Ran]) -> Callable[..., Ran]:
+    """limited(1000, "train", …): it can write no file larger than that; each library tells so in words of its own."""
 
-def limited(most: int, *words: object, **env: Any) -> Ran:
-    """A command that can write no file larger than `most` bytes: each library tells that in words of its own."""
-    return shell(sys.executable, "-c", _LIMITED, most, *words, **env)
+    def run(most: int, *words: object) -> Ran:
+        allowed, never_more = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, never_more))
+        try:
+            return ftkit(*words)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (allowed, never_more))
+
+    return run
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -49,7 +52,8 @@ def one_clear_line(ran: Ran, *named: str) -> None:
         assert word in ran.err, ran.err
 
 
-def test_a_checkpoint_for_which_there_is_no_room(texts: Path, bert: Path, saved: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_for_which_there_is_no_room(limited: Callable[..., Ran], texts: Path, bert: Path, saved: Path,
+                                                 tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(saved, out)
     before = contents(out)
@@ -59,7 +63,8 @@ def test_a_checkpoint_for_which_there_is_no_room(texts: Path, bert: Path, saved:
     assert contents(out) == before
 
 
-def test_a_model_for_which_there_is_no_room(texts: Path, bert: Path, saved: Path, tmp_path: Path) -> None:
+def test_a_model_for_which_there_is_no_room(limited: Callable[..., Ran], texts: Path, bert: Path, saved: Path,
+                                            tmp_path: Path) -> None:
     out = tmp_path / "out"
     shutil.copytree(saved, out)
     before = contents(out)
@@ -70,10 +75,12 @@ def test_a_model_for_which_there_is_no_room(texts: Path, bert: Path, saved: Path
     assert contents(out) == before
 
 
-def test_temporary_files_for_which_there_is_no_room(texts: Path, bert: Path, tmp_path: Path) -> None:
+def test_temporary_files_for_which_there_is_no_room(limited: Callable[..., Ran], texts: Path, bert: Path,
+                                                    tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "temporary").mkdir()
-    ran = limited(20_000, "train", "--data", texts, "--backbone", bert, "--epochs", 1,
-                  TMPDIR=str(tmp_path / "temporary"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "temporary"))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # or Python remembers the folder of before
+    ran = limited(20_000, "train", "--data", texts, "--backbone", bert, "--epochs", 1)
     one_clear_line(ran, "ftkit-weights-", "set TMPDIR")
     assert contents(tmp_path / "temporary") == {}
 

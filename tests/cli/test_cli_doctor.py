@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -91,11 +92,32 @@ def test_the_ipykernel_that_loses_messages_of_threads(versions: dict[str, str | 
     assert "ipykernel>=7.1" in row.advice
 
 
-@pytest.mark.parametrize(("name", "code"), [("torchvision", 1), ("jupyterlab", 0)])
-def test_a_package_that_is_there_and_broken(process: Run, tmp_path: Path, name: str, code: int) -> None:
-    (tmp_path / "broken" / name).mkdir(parents=True)
-    (tmp_path / "broken" / name / "__init__.py").write_text("raise RuntimeError('operator ::nms does not exist')")
-    ran = process("doctor", "--json", PYTHONPATH=str(tmp_path / "broken"))
+@pytest.fixture
+def broken(tmp_path: Path) -> Callable[[str], str]:
+    """Makes a package that cannot be imported; returns the folder that it is in."""
+
+    def make(name: str) -> str:
+        (tmp_path / "broken" / name).mkdir(parents=True)
+        (tmp_path / "broken" / name / "__init__.py").write_text("raise RuntimeError('operator ::nms does not exist')")
+        return str(tmp_path / "broken")
+
+    return make
+
+
+def test_a_package_that_all_needs_is_there_and_broken(process: Run, broken: Callable[[str], str]) -> None:
+    """In a process of its own: here torchvision has been imported long ago, and others hold on to it."""
+    check_broken(process("doctor", "--json", PYTHONPATH=broken("torchvision")), "torchvision", 1)
+
+
+def test_a_package_for_lessons_is_there_and_broken(ftkit: Run, broken: Callable[[str], str],
+                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(broken("jupyterlab"))
+    monkeypatch.delitem(sys.modules, "jupyterlab", raising=False)
+    check_broken(ftkit("doctor", "--json"), "jupyterlab", 0)
+
+
+def check_broken(ran: Any, name: str, code: int) -> None:
+    """It is found, and so is everything else."""
     assert ran.code == code
     assert ran.err == ""
     row = found(ran, f"import {name}")

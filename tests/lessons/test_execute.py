@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -12,12 +13,15 @@ from ftkit.lessons import execute as module
 from ftkit.lessons.execute import MEASURED, execute
 from ftkit.training.precision import cpu_has_bf16
 
+measure_torch = cache(module.memory_of_torch)  # once for all tests: a process that imports torch
+
 
 @pytest.fixture
 def lesson(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Three cells, the second of which is an exercise with a solution and takes a while."""
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)  # by the clock
     monkeypatch.setattr(module, "LONG", 1.0)
+    monkeypatch.setattr(module, "memory_of_torch", measure_torch)
     v4 = nbformat.v4
     cells = [v4.new_markdown_cell("# A lesson"), v4.new_code_cell("import time, os\nmany = bytearray(200_000_000)"),
              v4.new_code_cell("time.sleep(1.2)\nprint(os.path.abspath('x'))",

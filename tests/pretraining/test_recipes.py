@@ -15,6 +15,7 @@ import soundfile
 import torch
 from PIL import Image
 from safetensors.torch import load_file
+from test_teacher import SeesColours
 
 from ftkit.backbones.saving import load_weights
 from ftkit.backbones.small import build_small
@@ -34,9 +35,9 @@ _WORDS = ["the", "old", "fox", "ran", "over", "a", "red", "hill", "and", "saw", 
 
 @pytest.fixture
 def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in the form of Tiny ImageNet, with 24 photos of 3 colours; batches of 8."""
+    """A folder in the form of Tiny ImageNet, with 12 photos of 3 colours; batches of 4."""
     rng = np.random.default_rng(0)
-    for name, count in ((TRAIN, 24), (VALID, 9)):
+    for name, count in ((TRAIN, 12), (VALID, 9)):
         rows = []
         for i in range(count):
             pixels = rng.integers(0, 60, (64, 64, 3))
@@ -47,8 +48,22 @@ def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         table = pa.table({"image": rows, "label": [i % 3 for i in range(count)]})
         names = b"n01\tred thing, scarlet\nn02\tgreen thing\nn03\tblue thing"
         pq.write_table(table.replace_schema_metadata({b"classes": names}), tmp_path / name)
-    monkeypatch.setattr(ImageRecipe, "batch_size", 8)
-    return tmp_path  # the teacher is the real one: 24 photos take it a second
+    monkeypatch.setattr(ImageRecipe, "batch_size", 4)
+    return tmp_path
+
+
+@pytest.fixture
+def quick_teacher(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A teacher that costs nothing, for what does not depend on its answers; one recipe asks the real one."""
+    monkeypatch.setattr("ftkit.pretraining.teacher.load_teacher", SeesColours)
+
+
+def smaller(monkeypatch: pytest.MonkeyPatch, kind: str, **sizes: int) -> None:
+    """Let a recipe build its network with these sizes instead of its own: Muon's steps take seconds at full size."""
+    import transformers
+
+    config = getattr(transformers, kind)
+    monkeypatch.setattr(transformers, kind, lambda **options: config(**options | sizes))
 
 
 @pytest.fixture
@@ -79,30 +94,33 @@ def test_a_recipe_writes_weights_preprocessing_and_a_card(photos: Path) -> None:
     assert torch.isfinite(net.eval()(torch.randn(2, 3, 64, 64))).all()
 
 
+@pytest.mark.usefixtures("quick_teacher")
 def test_going_on_from_a_checkpoint_gives_the_same_weights(photos: Path) -> None:
     """Stopped after every single step, or never: bit for bit the same."""
     ends = []
     for minutes, name in ((None, "whole"), (0.0, "in parts")):
         (photos / name).mkdir()
-        for _ in range(6):
-            recipe = ResNetMini(photos, seed=3, steps=5)
+        for _ in range(5):
+            recipe = ResNetMini(photos, seed=3, steps=4)  # through all three cycles
             recipe.bar = False
             recipe.prepare(photos)
             run = Run(recipe, photos / name)
             if run.train(minutes):
                 break
-        assert run.step == 5
+        assert run.step == 4
         ends.append((run.net.state_dict(), run.rows))
     assert all(torch.equal(a, b) for a, b in zip(ends[0][0].values(), ends[1][0].values(), strict=True))
     assert [row["top1"] for row in ends[0][1]] == [row["top1"] for row in ends[1][1]]
 
 
+@pytest.mark.usefixtures("quick_teacher")
 def test_a_checkpoint_of_another_run_is_refused(photos: Path) -> None:
     assert not make("resnet-mini", photos, photos / "out", steps=4, minutes=0, bar=False)
     with pytest.raises(UserError, match="seed was 0 and is 1"):
         make("resnet-mini", photos, photos / "out", steps=4, seed=1, bar=False)
 
 
+@pytest.mark.usefixtures("quick_teacher")
 def test_a_damaged_checkpoint_is_refused(photos: Path) -> None:
     assert not make("resnet-mini", photos, photos / "out", steps=4, minutes=0, bar=False)
     weights = photos / "out" / "work" / "checkpoint" / "weights.safetensors"
@@ -111,6 +129,7 @@ def test_a_damaged_checkpoint_is_refused(photos: Path) -> None:
         make("resnet-mini", photos, photos / "out", steps=4, bar=False)
 
 
+@pytest.mark.usefixtures("quick_teacher")
 def test_vgg_trains_too(photos: Path) -> None:
     assert make("vgg-mini", photos, photos / "out", steps=2, bar=False)
     load_weights(build_small("vgg_mini", 200), photos / "out")
@@ -144,6 +163,7 @@ def test_bert_begins_as_a_part_of_its_teacher_and_comes_nearer(books: Path, monk
 
 
 def test_gpt2_learns_and_opens_again(books: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smaller(monkeypatch, "GPT2Config", n_embd=64, n_layer=2)
     monkeypatch.setattr(GPT2Mini, "batch_size", 4)
     monkeypatch.setattr("ftkit.pretraining.loop.VALIDATIONS", 2)
     recipe = GPT2Mini(books, steps=6)
@@ -180,6 +200,8 @@ def clips(tmp_path: Path) -> Path:
 
 
 def test_wav2vec2_trains_and_opens_again(clips: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    smaller(monkeypatch, "Wav2Vec2Config", hidden_size=64, intermediate_size=128, num_hidden_layers=2)
+
     def hum(_: Any, text: str) -> np.ndarray:
         return (0.1 * np.sin(np.arange(1600 * len(text.split()) + 4000) / 20)).astype(np.float32)
 

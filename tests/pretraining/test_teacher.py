@@ -17,7 +17,7 @@ from ftkit.pretraining.resnet_mini import ResNetMini
 from ftkit.pretraining.teacher import CELLS, fit_head, label_maps, load_teacher
 
 
-class _SeesColours:
+class SeesColours:
     """As the real one: 1,280 numbers for each of 5 x 5 places, here the brightness of the first two channels."""
 
     def extract_features(self, images: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ class _SeesColours:
 @pytest.fixture
 def halves(monkeypatch: pytest.MonkeyPatch) -> tuple[Tensor, Tensor]:
     """Photos that are red (class 0) or green (class 1) all over, and one that is red left and green right."""
-    monkeypatch.setattr(teacher, "load_teacher", _SeesColours)
+    monkeypatch.setattr(teacher, "load_teacher", SeesColours)
     images = torch.zeros(41, 3, 64, 64, dtype=torch.uint8)
     images[0:40:2, 0], images[1:40:2, 1] = 220, 220
     images[40, 0, :, :32], images[40, 1, :, 32:] = 220, 220

@@ -43,8 +43,8 @@ def test_a_ruined_body_has_and_the_old_model_is_left_as_it_was(family: str) -> N
 
 
 def test_statistics_of_batch_norm_belong_to_the_body() -> None:
-    old, data = tiny("resnet18"), data_for("image")
-    fit(old, data, "full", epochs=6, progress=False)
+    old, data = tiny("resnet18"), data_for("image", n=60, n_valid=20)
+    fit(old, data, "full", epochs=8, lr=2e-3, progress=False)
     tuned = copy.deepcopy(old)
     tuned.net.bn1.running_mean.add_(50)
     assert forgetting(old, tuned, data.test)["after"] < evaluate(old, data.test)["accuracy"]

@@ -171,8 +171,8 @@ def test_pace() -> None:
     now[0] += 0.02
     assert pace.due()
     pace.took(0.1)
-    now[0] += 2.4
-    assert not pace.due()  # a look that takes long comes seldom: 4 % of the time
+    now[0] += 4.9
+    assert not pace.due()  # a look that takes long comes seldom: 2 % of the time
     now[0] += 0.2
     assert pace.due()
 

@@ -116,7 +116,7 @@ import sys
 sys.path.insert(0, sys.argv[1])
 from nets import data_for, tiny
 import ftkit as ft
-history = ft.fit(tiny("bert"), data_for("text"), "full", epochs=2000, batch_size=4, precision="fp32", lr=1e-3,
+history = ft.fit(tiny("resnet18"), data_for("image"), "full", epochs=2000, batch_size=4, precision="fp32", lr=1e-3,
                  out=sys.argv[2], on_step=lambda row: print(row["step"], flush=True))
 print("status", history.status, flush=True)
 """

@@ -421,7 +421,7 @@ import sys, threading
 sys.path.insert(0, sys.argv[1])
 from nets import data_for, tiny
 from ftkit.widgets.experiment import Experiment
-experiment = Experiment(tiny("bert"), data_for("text"), "full", epochs=5000, batch_size=4, precision="fp32")
+experiment = Experiment(tiny("resnet18"), data_for("image"), "full", epochs=5000, batch_size=4, precision="fp32")
 begun = threading.Event()
 experiment.on_change.append(lambda: begun.set() if experiment.session.step_count > 3 else None)
 experiment.run()
