@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-# Some containers forbid Python to keep compiled modules: each start would then compile torch anew, half a minute long.
+# Some containers forbid Python to keep compiled modules: each start would then compile torch anew.
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: lab demo test lessons style notebooks book badges bench transfer clean

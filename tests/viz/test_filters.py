@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,18 +19,12 @@ from ftkit.viz import filters
 from ftkit.viz.filters import first_filters, sheet
 
 
-@lru_cache
-def _network(builder: str, classes: int) -> nn.Module:
-    """Built once: torchvision's VGG begins with a head of 120 million numbers, which is then thrown away."""
+def small(builder: str = "vgg_mini", classes: int = 3) -> Model:
+    """A network of random weights."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return build_small(builder, classes)
-
-
-def small(builder: str = "vgg_mini", classes: int = 3) -> Model:
-    """A network of random weights, the test's own."""
+        net = build_small(builder, classes)
     task = make_task("image-classification", ["a", "b", "c"][:classes], False)
-    net = copy.deepcopy(_network(builder, classes))
     return Model(net, task, ImagePreprocess(size=64, resize=64), SPECS["resnet-mini"], "random")
 
 
