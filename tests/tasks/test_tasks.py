@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 import torch
 from nets import data_for, pictures, sounds, texts, tiny, tokenizer
 from PIL import Image
+from sklearn import metrics as skm
 from torch import nn
 
 from ftkit.backbones.preprocess import ImagePreprocess
@@ -261,3 +264,28 @@ def test_scores_of_several_labels() -> None:
     assert scores["accuracy"] == pytest.approx(2 / 3)  # an example counts when all its labels are right
     assert scores["f1_micro"] == pytest.approx(0.8)
     assert scores["f1_macro"] == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_scores_are_those_of_scikit_learn(seed: int) -> None:
+    """Few examples of many classes: some are never there, some are never named, some neither."""
+    rng = np.random.default_rng(seed)
+    probabilities, targets = rng.random((12, 9)), rng.integers(0, 9, 12)
+    named, there = probabilities.argmax(1), np.unique(targets)
+    recall = skm.recall_score(targets, named, labels=there, average="macro", zero_division=0)
+    assert classification_metrics(probabilities, targets, False) == pytest.approx(
+        {"accuracy": skm.accuracy_score(targets, named), "balanced_accuracy": recall,
+         "f1_macro": skm.f1_score(targets, named, labels=there, average="macro", zero_division=0)})
+    several = (rng.random((12, 9)) < rng.random(9) * 0.3).astype(int)
+    guessed = (probabilities >= 0.5).astype(int)
+    assert classification_metrics(probabilities, several, True) == pytest.approx(
+        {"accuracy": skm.accuracy_score(several, guessed),
+         **{f"f1_{how}": skm.f1_score(several, guessed, average=how, zero_division=0) for how in ("micro", "macro")}})
+
+
+def test_to_train_needs_neither_scikit_learn_nor_pandas() -> None:
+    """Together they take 90 MB: much on a machine with 2 GB."""
+    code = ("import sys, ftkit as ft; data = ft.load_data('reviews', limit=8)\n"
+            "ft.fit(ft.load_backbone('bert-mini', data.task), data, 'probe', epochs=1, progress=False)\n"
+            "print([name for name in ('sklearn', 'pandas') if name in sys.modules])")
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
