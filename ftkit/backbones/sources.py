@@ -66,10 +66,13 @@ def offline_place(spec: BackboneSpec) -> tuple[str, str] | None:
     if spec.package and (folder := _package_folder(spec)):
         return "package", folder
     if spec.library == "torchvision":
-        import torchvision  # slow, and only wanted for image backbones
+        kept = Path(torch.hub.get_dir(), "checkpoints")
+        if not any(kept.glob(f"{spec.source}*.pth")):  # torchvision takes three seconds to import: not to learn this
+            return None
+        import torchvision
 
         url = torchvision.models.get_weight(spec.weights).url
-        file = Path(torch.hub.get_dir(), "checkpoints", Path(urlparse(url).path).name)
+        file = kept / Path(urlparse(url).path).name
         return ("cache", spec.source) if file.is_file() else None
     from huggingface_hub import try_to_load_from_cache
 

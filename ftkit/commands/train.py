@@ -13,6 +13,8 @@ from typing import Any
 
 from ftkit.backbones import Model, load_backbone
 from ftkit.backbones.adapters import ADAPTER_CONFIG
+from ftkit.backbones.sources import open_source
+from ftkit.backbones.specs import SPECS
 from ftkit.commands.text import table
 from ftkit.data import Data, load_data
 from ftkit.disk import atomic_folder
@@ -34,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
         say = _printer(sys.stdout, main)
         if args.strategy:
             make_strategy(args.strategy)  # a slip of the pen shows before anything is loaded
+        if args.backbone not in SPECS:
+            open_source(args.backbone)
         data, model = _load(args, say)
         strategy = make_strategy(args.strategy or model.task.strategy)
         if args.out and main:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -434,6 +437,13 @@ def test_a_downloaded_torchvision_file_counts_as_here(tmp_path: Path, monkeypatc
     assert offline_place(SPECS["resnet18"]) == ("cache", "resnet18")
     with pytest.raises(WeightsError, match="Cannot load the weights of resnet18"):
         load_backbone("resnet18", IMAGE)
+
+
+def test_to_list_backbones_does_not_take_the_seconds_that_torchvision_takes(tmp_path: Path) -> None:
+    code = "import sys, ftkit; ftkit.list_backbones(); print('torchvision' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], env={**os.environ, "TORCH_HOME": str(tmp_path)},
+                         capture_output=True, text=True, check=True)
+    assert run.stdout == "False\n"
 
 
 def test_the_hub_is_asked_once_and_never_in_offline_mode(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -54,6 +54,10 @@ def test_a_backbone_that_cannot_be_had(mistake: Mistake, texts: Path, backbone: 
     mistake(train(texts, backbone), *named)
 
 
+def test_a_misspelt_backbone_shows_before_data_are_loaded(mistake: Mistake) -> None:
+    mistake(train("nowhere.csv", "minlm"), "Did you mean 'minilm'")
+
+
 # --- data -------------------------------------------------------------------------------------------------------
 
 
