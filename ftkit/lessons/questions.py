@@ -7,7 +7,7 @@ from ftkit.lessons.quiz import Question
 QUESTIONS: dict[str, tuple[Question, ...]] = {
     "00": (
         Question("A fresh head sits on a pretrained body. What does the head know?",
-                 "nothing", "Its weights are random. So it has to be trained, even when the body is kept as it is.",
+                 "nothing", "The layer that answers is random. So it has to be trained, even when the body is kept.",
                  {"the classes, from pretraining": "Pretraining never saw them. The head was made a moment ago.",
                   "as much as the body knows of the language": "It was not part of the pretrained network."}),
         Question("You freeze the body and train. What changes?",
@@ -47,7 +47,7 @@ QUESTIONS: dict[str, tuple[Question, ...]] = {
                  "large steps would destroy what it already knows",
                  "The head knows nothing yet and may take large ones.",
                  {"it has more layers, so the steps would add up":
-                      "From random weights, the same layers take larger steps.",
+                      "AdamW sizes the steps of each weight by itself, in few layers or in many.",
                   "it saves memory": "The learning rate changes no memory."}),
     ),
     "02": (
