@@ -43,6 +43,8 @@ def _chosen(name: str) -> Path:
         return path
     folder = lessons()
     known = sorted(file.name for file in folder.glob("*.ipynb"))
+    if name.isdecimal():  # a lesson's number: 3 or 03
+        name = next((file for file in known if file.startswith(f"{int(name):02d}_")), name)
     lesson = name if name.endswith(".ipynb") else f"{name}.ipynb"
     return folder / check_name("notebook", lesson, known, f"There is no file or folder {name} either.")
 

@@ -91,15 +91,16 @@ def test_lab_opens_in_a_container_too(ftkit: Run, started: list[list[str]], monk
 
 def test_lab_opens_what_is_named(ftkit: Run, started: list[list[str]], tmp_path: Path) -> None:
     (tmp_path / "mine.ipynb").write_text("{}")
-    for name in ("mine.ipynb", ".", "01_bert_text_classification"):
+    for name in ("mine.ipynb", ".", "01_bert_text_classification", "1", "01"):
         assert ftkit("lab", name, "--no-browser").code == 0
     opened = [command[3].split("/")[-1] for command in started]
-    assert opened == ["mine.ipynb", ".", "01_bert_text_classification.ipynb"]
+    assert opened == ["mine.ipynb", ".", *["01_bert_text_classification.ipynb"] * 3]
     assert all(command[4] == "--no-browser" for command in started)
 
 
 def test_lab_names_the_nearest_lesson(mistake: Callable[..., str], started: list[list[str]]) -> None:
     mistake(["lab", "01_bert_text"], "'01_bert_text.ipynb'", "Did you mean '01_bert_text_classification.ipynb'")
+    mistake(["lab", "77"], "'77.ipynb'", "00_start_here.ipynb")
     assert not started
 
 
