@@ -140,7 +140,8 @@ def _demo(parser: argparse.ArgumentParser) -> None:
 
 
 def _lab(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("path", nargs="?", metavar="PATH", help="a lesson (3), a notebook or a folder (default: the first lesson)")
+    parser.add_argument("path", nargs="?", metavar="PATH",
+                        help="a lesson's number, a notebook or a folder (default: the first lesson)")
     parser.add_argument("--no-browser", action="store_true", help="only print the address")
 
 
