@@ -26,8 +26,8 @@ class Exercise:
     praise: str
 
 
-def number(low: float, high: float, hints: Mapping[float, str], otherwise: str) -> Judge:
-    """A judge for a number between two bounds; `hints` are for values that stand for a known mistake."""
+def number(low: float, high: float, hints: Mapping[float | tuple[float, float], str], otherwise: str) -> Judge:
+    """A judge for a number between two bounds; `hints` are for values, or ranges of them, that stand for a mistake."""
 
     def judge(answer: Any) -> str:
         try:
@@ -38,7 +38,11 @@ def number(low: float, high: float, hints: Mapping[float, str], otherwise: str) 
             return f"The answer is a number, not {type(answer).__name__}."
         if low <= value <= high:
             return ""
-        return next((hint for wrong, hint in hints.items() if math.isclose(value, wrong, rel_tol=1e-4)), otherwise)
+        for wrong, hint in hints.items():
+            least, most = wrong if isinstance(wrong, tuple) else (wrong, wrong)
+            if least <= value <= most or math.isclose(value, least, rel_tol=1e-4):
+                return hint
+        return otherwise
 
     return judge
 

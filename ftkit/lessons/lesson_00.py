@@ -24,7 +24,8 @@ EXERCISES = {
         "Frozen layers give the same output for the same text, so ftkit computes it once."),
     "00.3": Exercise(
         "After the probe, how far has 'block 0' drifted from its pretrained weights?",
-        number(0, 0, {0.2049: "That is the row of the head. Look at the row of block 0."},
+        number(0, 0, {(0.1, 0.4): "That is the row of the head. Look at the row of block 0.",
+                      (0.015, 0.04): "That is block 0 of the fine-tuned model. The probe has the table before it."},
                "Look at the audit of the probe. Block 0 was frozen: what should a frozen layer do?"),
         "Exactly zero: bit by bit the same. That is what frozen means, and the audit proves it."),
     "00.q1": Exercise(

@@ -117,7 +117,7 @@ WRONG = [
     ("01.4", lambda layers, epoch: {"head": 1, **dict.fromkeys(layers.blocks[-2:], 0.1)}, "block.name"),
     ("01.2", lambda net: net.bert.eval(), "freezes nothing"),
     ("01.2", lambda net: net.bert.pooler.requires_grad_(False), "only net.bert and net.classifier"),
-    ("00.1", 149_000, "rounded"), ("00.3", 0.2049, "row of the head"),
+    ("00.1", 149_000, "rounded"), ("00.3", 0.2049, "row of the head"), ("00.3", 0.0224, "fine-tuned model"),
     ("01.4", {"block 2": 0.1, "block 3": 0.1}, "head"),
     ("00.q2", "a", "every epoch"),
 ]
