@@ -7,9 +7,12 @@ Read `PPO.step` first: it is the whole algorithm (Schulman et al. 2017) as it is
 from __future__ import annotations
 
 import math
+import shutil
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,9 +20,11 @@ import torch
 from torch import Tensor, nn
 
 from ftkit.backbones import Model
+from ftkit.disk import atomic_folder
 from ftkit.errors import TrainingDiverged, UserError, check_name
 from ftkit.preference.advantages import gae, mean_of, next_beta, policy_loss, token_rewards, value_loss, whiten
 from ftkit.preference.reference import Reference
+from ftkit.preference.resuming import put_back, read_run, restore_run, save_run
 from ftkit.preference.rewards import RewardFunction, reward_function
 from ftkit.preference.sampling import Written, look, write
 from ftkit.strategies import Strategy, make_strategy
@@ -29,6 +34,8 @@ from ftkit.training.cpu import reusing_memory, use_all_cores
 from ftkit.training.freezing import apply_plan, make_optimizer, set_rate
 from ftkit.training.progress import counting
 from ftkit.training.weights import StartRecord
+
+SAVE_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -110,15 +117,17 @@ class PPO:
         reward: A function of prompts and replies that gives a number for each, or a trained reward model.
         strategy: What trains, as in `fit`: None is everything, "lora:r=8" only adapters.
         on_step: Called with each step's row.
+        out: Folder for checkpoints, one a minute; None keeps only that of a run that was stopped, in ftkit's cache.
+        resume: Go on from the checkpoint there. The reference is then what it was when the run began.
         settings: See PPOSettings.
 
     Raises:
-        UserError: The model does not write texts, no prompts, or a setting that makes no sense.
+        UserError: The model does not write texts, no prompts, a setting that makes no sense, or nothing to resume.
     """
 
     def __init__(self, model: Model, prompts: Sequence[Any], reward: RewardFunction | Model, *,
                  strategy: str | Strategy | None = None, on_step: Callable[[dict[str, Any]], None] | None = None,
-                 **settings: Any) -> None:
+                 out: str | Path | None = None, resume: bool = False, **settings: Any) -> None:
         use_all_cores()
         check_writes(model)
         if not len(prompts):
@@ -136,17 +145,28 @@ class PPO:
         nn.init.zeros_(self.head.bias)
         plan = self.strategy.plan(model.layers, 0)
         trains = [name for name, scale in plan.items() if scale > 0]
+        self.beta, self.count, self.control, self.saved = s.beta, 0, Control(), time.perf_counter()
+        self.control.out = None if out is None else Path(out)
+        saved = read_run(self, self.checkpoint_folder) if resume else None
+        if saved:  # what the run began with: the reference is that
+            put_back(self, saved["first"])
         self.reference = Reference(self.net, trains)
         self.optimizer = make_optimizer("adamw", self.net, weight_decay=0.0)
         apply_plan(self.net, model.layers, plan, self.optimizer)
         self.optimizer.add_param_group({"params": list(self.head.parameters()), "lr_scale": s.value_lr / s.lr})
         self.trained = [parameter for parameter in self.net.parameters() if parameter.requires_grad]
         self.net.eval()  # no dropout: a token's probability must be the one that it was drawn by
-        self.beta, self.count, self.control = s.beta, 0, Control()
         self.history = History(config={**asdict(s), "strategy": repr(self.strategy), "backbone": model.spec.name,
                                        "task": "ppo", "prompts": len(self.prompts)})
         self.history.start = StartRecord(self.net, trains)
         self.history.start.planned = set(trains)
+        if saved:
+            restore_run(self, saved)
+
+    @property
+    def checkpoint_folder(self) -> Path:
+        """Where checkpoints go."""
+        return self.control.checkpoint_folder(f"ppo-{self.model.spec.name}")
 
     def step(self) -> dict[str, Any]:
         """Write replies, have them judged, and learn from them; returns the step's row.
@@ -172,14 +192,23 @@ class PPO:
         return row
 
     def run(self, progress: bool | None = None) -> History:
-        """All steps; Ctrl-C and `stop` end the run between two of them, and the model is usable as it is then."""
+        """All steps; Ctrl-C and `stop` end it between two of them: the model is usable, and there is a checkpoint."""
         with (self.control.catching_interrupts(), reusing_memory(),
               counting(self.settings.steps, "PPO", progress, done=self.count) as bar):
             while self.count < self.settings.steps and not self.control.wait():
                 row = self.step()
                 bar(reward=row["reward"], kl=row["kl"])
+                if self.control.out and time.perf_counter() - self.saved > SAVE_SECONDS:
+                    self.save()
         self.history.status = self.control.take_stop() or "finished"
+        if self.history.status != "finished":
+            self.save()
         return self.history
+
+    def save(self) -> None:
+        """Write a checkpoint; the older one stays whole until the new one is complete."""
+        save_run(self, self.checkpoint_folder)
+        self.saved = time.perf_counter()
 
     def stop(self) -> None:
         """End before the next step; may be called from any thread."""
@@ -240,7 +269,8 @@ class PPO:
 
 def ppo(model: Model, prompts: Sequence[Any], reward: RewardFunction | Model, *,
         strategy: str | Strategy | None = None, progress: bool | None = None,
-        on_step: Callable[[dict[str, Any]], None] | None = None, **settings: Any) -> History:
+        on_step: Callable[[dict[str, Any]], None] | None = None, out: str | Path | None = None,
+        resume: bool = False, **settings: Any) -> History:
     """Train a text generator by a reward, in place.
 
     Args:
@@ -250,6 +280,9 @@ def ppo(model: Model, prompts: Sequence[Any], reward: RewardFunction | Model, *,
         strategy: What trains; None is everything.
         progress: Show a bar: None on a terminal and in a notebook.
         on_step: Called with each step's row.
+        out: A folder: a checkpoint once a minute, and the model at the end.
+        resume: Go on from the checkpoint that an interrupted run left (in `out`, if given). A reward model and the
+            prompts must be those of before.
         settings: See PPOSettings: steps, beta, lr, …
 
     Returns:
@@ -257,12 +290,26 @@ def ppo(model: Model, prompts: Sequence[Any], reward: RewardFunction | Model, *,
         estimate of KL(policy || reference) in nats per reply. `ft.viz.ppo_curves` draws it.
 
     Raises:
-        UserError: A setting that makes no sense, or a model that does not write.
+        UserError: A setting that makes no sense, a model that does not write, or nothing to resume from.
         TrainingDiverged: A loss is not finite.
 
     Lesson 09.
     """
-    return PPO(model, prompts, reward, strategy=strategy, on_step=on_step, **settings).run(progress)
+    run = PPO(model, prompts, reward, strategy=strategy, on_step=on_step, out=out, resume=resume, **settings)
+    history = run.run(progress)
+    if history.status != "finished":
+        print(f"{history.status.capitalize()} after step {run.count} of {run.settings.steps}. The model is usable as "
+              f"it is. Go on with the same call and resume=True (checkpoint: {history.checkpoint}).", file=sys.stderr)
+        return history
+    own = out is not None or resume or history.checkpoint is not None
+    history.checkpoint = None
+    if out is not None:
+        model.save(out)
+        with atomic_folder(out) as fresh:
+            history.to_json(fresh / "history.json")
+    if own:  # what another, interrupted run left is kept
+        shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
+    return history
 
 
 def check_writes(model: Model) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -172,7 +173,8 @@ def test_the_reference_stays_what_the_network_was(strategy: str) -> None:
     assert strategy != "lora:r=2" or share < 0.15
 
 
-def test_ctrl_c_keeps_the_weights_and_says_so() -> None:
+def test_ctrl_c_keeps_the_weights_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FTKIT_HOME", str(tmp_path))
     model = writer(DPO(()))
 
     def interrupt(row: dict[str, Any]) -> None:
