@@ -137,17 +137,21 @@ def test_the_optimizers_memory() -> None:
     assert [row.optimizer_bytes for row in facts.rows] == [0, 0, 0, 8 * numbers + 4 * len(group.parameters), 0]
 
 
-def test_first_weights_are_read_from_the_disk_where_memory_is_short() -> None:
+def test_first_weights_are_read_from_the_disk_and_kept_only_where_they_had_to_travel() -> None:
     session, _ = make(strategy="full")
     session.run(3)
-    short, roomy = (Origin(session.history.start, free=lambda free=free: free) for free in (100, 10**9))
     names = list(session.layers["block 1"].parameters)
     now = [dict(session.net.named_parameters())[name].detach() for name in names]
-    found = [list(distances(now, origin.of(names, now))) for origin in (short, roomy)]
-    assert found[0] == found[1]
-    assert not short.kept
-    assert set(roomy.kept) == set(names)
-    assert all(torch.equal(roomy.kept[name], session.history.start.values([name])[name]) for name in names)
+    first = session.history.start.values(names)
+    origin = Origin(session.history.start)
+    assert all(torch.equal(tensor, first[name]) for name, tensor in zip(names, origin.of(names, now), strict=True))
+    assert not origin.kept
+    away = [tensor.to("meta") for tensor in now]  # stands for a GPU
+    for free, kept in ((100, set()), (10**9, set(names))):
+        origin = Origin(session.history.start, free=lambda free=free: free)
+        for _ in range(2):
+            assert [tensor.device.type for tensor in origin.of(names, away)] == ["meta"] * len(names)
+        assert set(origin.kept) == kept
 
 
 def test_large_tensors_are_compared_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
