@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         if args.strategy:
             make_strategy(args.strategy)  # a slip of the pen shows before anything is loaded
         if args.backbone not in SPECS:
-            open_source(args.backbone)
+            open_source(args.backbone, not args.from_scratch)
         data, model = _load(args, say)
         strategy = make_strategy(args.strategy or model.task.strategy)
         if args.out and main:

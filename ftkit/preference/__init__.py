@@ -6,9 +6,10 @@ here is what does not fit into a supervised loop.
 
 from ftkit.preference.compare import Comparison, compare, win_rate
 from ftkit.preference.pairs import Margins, margins
-from ftkit.preference.ppo import PPO, PPOSettings, ppo
+from ftkit.preference.ppo import PPO, ppo
 from ftkit.preference.rewards import score
 from ftkit.preference.rule import checks, rule
+from ftkit.preference.settings import PPOSettings
 
 __all__ = ["PPO", "Comparison", "Margins", "PPOSettings", "checks", "compare", "margins", "ppo", "rule", "score",
            "win_rate"]

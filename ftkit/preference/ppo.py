@@ -6,9 +6,6 @@ Read `PPO.step` first: it is the whole algorithm (Schulman et al. 2017) as it is
 
 from __future__ import annotations
 
-import math
-import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
@@ -20,80 +17,23 @@ import torch
 from torch import Tensor, nn
 
 from ftkit.backbones import Model
-from ftkit.disk import atomic_folder
 from ftkit.errors import TrainingDiverged, UserError, check_name
 from ftkit.preference.advantages import gae, mean_of, next_beta, policy_loss, token_rewards, value_loss, whiten
 from ftkit.preference.reference import Reference
-from ftkit.preference.resuming import put_back, read_run, restore_run, save_run
+from ftkit.preference.resuming import check_network, read_run, restore_run, save_run
 from ftkit.preference.rewards import RewardFunction, reward_function
 from ftkit.preference.sampling import Written, look, write
+from ftkit.preference.settings import PPOSettings
 from ftkit.strategies import Strategy, make_strategy
 from ftkit.training import History, processes
 from ftkit.training.control import Control, seeded
 from ftkit.training.cpu import reusing_memory, use_all_cores
+from ftkit.training.fitting import forget_checkpoint, save_with_history, say_if_stopped
 from ftkit.training.freezing import apply_plan, make_optimizer, set_rate
 from ftkit.training.progress import counting
-from ftkit.training.weights import StartRecord
+from ftkit.training.weights import StartRecord, fill, tensors_of
 
-SAVE_SECONDS = 60.0
-
-
-@dataclass(frozen=True)
-class PPOSettings:
-    """How to run PPO. The defaults suit gpt2-mini on two cores.
-
-    Args:
-        steps: How often replies are written and learned from.
-        batch_size: Replies per step.
-        minibatch: Replies per optimizer step.
-        epochs: How often each batch of replies is gone through.
-        max_new_tokens: A longer reply is cut off.
-        lr: Learning rate of the network.
-        value_lr: Learning rate of the value head, which begins at zero and has to catch up.
-        beta: Price of a nat of KL from the reference, in units of the reward.
-        target_kl: KL per reply to aim at: beta then follows it. None keeps beta as it is.
-        clip: By what share a token's probability may change in a step before more is not rewarded.
-        value_clip: The same for a value.
-        gamma: Discount of later rewards. 1 is none: a reply is short.
-        lam: See `gae`.
-        value_weight: Of the value head's loss beside the policy's.
-        entropy_weight: Reward for staying undecided; 0 gives none.
-        unfinished: Taken off the reward of a reply that was cut off.
-        seed: Of prompts, replies and minibatches.
-    """
-
-    steps: int = 40
-    batch_size: int = 16
-    minibatch: int = 8
-    epochs: int = 2
-    max_new_tokens: int = 40
-    lr: float = 1e-4
-    value_lr: float = 1e-3
-    beta: float = 0.1
-    target_kl: float | None = None
-    clip: float = 0.2
-    value_clip: float = 0.2
-    gamma: float = 1.0
-    lam: float = 0.95
-    value_weight: float = 0.1
-    entropy_weight: float = 0.0
-    unfinished: float = 0.0
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("steps", "batch_size", "minibatch", "epochs", "max_new_tokens"):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < 1:
-                raise UserError(f"{name} must be a whole number of at least 1, not {value!r}.")
-        for name in ("lr", "value_lr", "clip", "value_clip", *(["target_kl"] if self.target_kl is not None else [])):
-            if not 0 < getattr(self, name) < math.inf:
-                raise UserError(f"{name} must be a number above 0, not {getattr(self, name)!r}.")
-        for name in ("beta", "value_weight", "entropy_weight", "unfinished"):
-            if not 0 <= getattr(self, name) < math.inf:
-                raise UserError(f"{name} must be a number of at least 0, not {getattr(self, name)!r}.")
-        for name in ("gamma", "lam"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} must lie between 0 and 1, not {getattr(self, name)!r}.")
+SAVE_SECONDS = 60.0  # between two checkpoints
 
 
 @dataclass
@@ -137,6 +77,9 @@ class PPO:
         self.settings = s = PPOSettings(**settings)
         self.model, self.prompts, self.reward, self.on_step = model, list(prompts), reward_function(reward), on_step
         self.strategy = make_strategy(strategy or "full")
+        self.beta, self.count, self.control, self.saved = s.beta, 0, Control(), time.perf_counter()
+        self.control.out = None if out is None else Path(out)
+        saved = read_run(self, self.checkpoint_folder) if resume else None
         self.strategy.adapt(model)
         self.net = model.net.to(processes.device())
         config: Any = self.net.config
@@ -145,11 +88,9 @@ class PPO:
         nn.init.zeros_(self.head.bias)
         plan = self.strategy.plan(model.layers, 0)
         trains = [name for name, scale in plan.items() if scale > 0]
-        self.beta, self.count, self.control, self.saved = s.beta, 0, Control(), time.perf_counter()
-        self.control.out = None if out is None else Path(out)
-        saved = read_run(self, self.checkpoint_folder) if resume else None
-        if saved:  # what the run began with: the reference is that
-            put_back(self, saved["first"])
+        if saved:  # back to what the run began with: the reference is that
+            check_network(self.net, saved, self.checkpoint_folder)
+            fill(tensors_of(self.net), saved["first"])
         self.reference = Reference(self.net, trains)
         self.optimizer = make_optimizer("adamw", self.net, weight_decay=0.0)
         apply_plan(self.net, model.layers, plan, self.optimizer)
@@ -297,18 +238,13 @@ def ppo(model: Model, prompts: Sequence[Any], reward: RewardFunction | Model, *,
     """
     run = PPO(model, prompts, reward, strategy=strategy, on_step=on_step, out=out, resume=resume, **settings)
     history = run.run(progress)
-    if history.status != "finished":
-        print(f"{history.status.capitalize()} after step {run.count} of {run.settings.steps}. The model is usable as "
-              f"it is. Go on with the same call and resume=True (checkpoint: {history.checkpoint}).", file=sys.stderr)
-        return history
     own = out is not None or resume or history.checkpoint is not None
-    history.checkpoint = None
+    if say_if_stopped(history, run.settings.steps):
+        return history
     if out is not None:
-        model.save(out)
-        with atomic_folder(out) as fresh:
-            history.to_json(fresh / "history.json")
+        save_with_history(model, history, out)
     if own:  # what another, interrupted run left is kept
-        shutil.rmtree(run.checkpoint_folder, ignore_errors=True)
+        forget_checkpoint(history, run.checkpoint_folder)
     return history
 
 

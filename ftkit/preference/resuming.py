@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from ftkit.disk import atomic_folder
-from ftkit.errors import UserError, WeightsError
+from ftkit.errors import UserError
+from ftkit.training.checkpoint import check_same_run, damaged
 from ftkit.training.freezing import optimizer_state, restore_optimizer
-from ftkit.training.weights import checksum
+from ftkit.training.weights import checksum, fill, tensors_of
 
 if TYPE_CHECKING:
     from ftkit.preference.ppo import PPO
@@ -32,10 +33,10 @@ def save_run(run: PPO, folder: Path) -> None:
     Raises:
         DiskError: The disk is full or the folder cannot be written. The older checkpoint is still whole.
     """
-    parameters, start = dict(run.net.named_parameters()), run.history.start
+    tensors, start = tensors_of(run.net), run.history.start
     record = {
         "run": identity(run), "checksums": start.checksums, "first": start.values(start.names),
-        "weights": {name: parameters[name].detach().cpu() for name in start.names},
+        "weights": {name: tensors[name].detach().cpu() for name in start.names},
         "head": {name: tensor.cpu() for name, tensor in run.head.state_dict().items()},
         "optimizer": [optimizer_state(run.optimizer, part) for part in (run.net, run.head)],
         "count": run.count, "beta": run.beta, "steps": run.history.steps, "events": run.history.events}
@@ -57,46 +58,30 @@ def read_run(run: PPO, folder: Path) -> dict[str, Any]:
         saved: dict[str, Any] = torch.load(folder / FILE, weights_only=True)
         then = saved["run"]
     except Exception as error:
-        reason = (str(error).splitlines() or ["?"])[0][:200]
-        raise WeightsError(f"The checkpoint in {folder} is damaged: {type(error).__name__}, {reason}. Start again "
-                           "without resuming.") from error
-    differ = [f"{key} was {then.get(key)!r} and is {value!r}" for key, value in identity(run).items()
-              if then.get(key) != value]
-    if differ:
-        raise UserError(f"The checkpoint in {folder} is of another run: {'; '.join(differ)}. Use the same settings, "
-                        "or start again without resuming.")
-    if not _is_its_network(run, saved):
-        raise UserError(f"The checkpoint in {folder} is of another model: its frozen weights are not those that the "
-                        "run began with. Load that model, or start again without resuming.")
+        raise damaged(folder, error) from error
+    check_same_run(identity(run), then, folder)
     return saved
 
 
-def put_back(run: PPO, weights: dict[str, Tensor]) -> None:
-    """Fill parameters of the network by name."""
-    parameters = dict(run.net.named_parameters())
-    with torch.no_grad():
-        for name, value in weights.items():
-            parameters[name].copy_(value)
+def check_network(net: nn.Module, saved: dict[str, Any], folder: Path) -> None:
+    """Raise UserError unless what trained has these names and shapes, and what was frozen is bit for bit the same."""
+    now, first = tensors_of(net), saved["first"]
+    frozen = {name: checksum(tensor) for name, tensor in now.items() if name not in first}
+    if (frozen != {name: number for name, number in saved["checksums"].items() if name not in first}
+            or any(name not in now or now[name].shape != tensor.shape for name, tensor in first.items())):
+        raise UserError(f"The checkpoint in {folder} is of another model: its frozen weights are not those that the "
+                        "run began with. Load that model, or start again without resuming.")
 
 
 def restore_run(run: PPO, saved: dict[str, Any]) -> None:
     """Bring a run that is at its beginning to where it was saved."""
-    put_back(run, saved["weights"])
+    fill(tensors_of(run.net), saved["weights"])
     run.head.load_state_dict(saved["head"])
     for part, memory in zip((run.net, run.head), saved["optimizer"], strict=True):
         restore_optimizer(run.optimizer, part, memory)
     run.count, run.beta, run.history.steps = saved["count"], saved["beta"], saved["steps"]
     run.history.events = saved["events"]
     run.history.note("resumed")
-
-
-def _is_its_network(run: PPO, saved: dict[str, Any]) -> bool:
-    """Whether what trained has these names and shapes, and what was frozen is bit for bit the same."""
-    now = {**dict(run.net.named_parameters()), **dict(run.net.named_buffers())}
-    first: dict[str, Tensor] = saved["first"]
-    frozen = {name: checksum(tensor) for name, tensor in now.items() if name not in first}
-    return (frozen == {name: number for name, number in saved["checksums"].items() if name not in first}
-            and all(name in now and now[name].shape == tensor.shape for name, tensor in first.items()))
 
 
 def identity(run: PPO) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from ftkit.errors import TrainingDiverged, UserError, WeightsError
 from ftkit.pretraining.recipe import Recipe
 from ftkit.training.cpu import reusing_memory, use_all_cores
 from ftkit.training.precision import autocast, choose_precision
+from ftkit.training.weights import fill, tensors_of
 
 CHECKPOINT_SECONDS = 120.0
 VALIDATIONS = 10  # in a whole run
@@ -111,7 +112,7 @@ class Run:
         state = {"recipe": self.recipe.name, "seed": self.recipe.seed, "steps": self.recipe.steps, "step": self.step,
                  "seconds": self.seconds, "rows": self.rows}
         with atomic_folder(self.folder, last=_STATE) as fresh:
-            tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._tensors().items()}
+            tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(self.net).items()}
             save_file(tensors, fresh / "weights.safetensors")
             torch.save({"step": self.step, "states": [optimizer.state_dict() for optimizer in self.optimizers]},
                        fresh / "optimizers.pt")
@@ -133,18 +134,13 @@ class Run:
         if memory["step"] != state["step"]:
             raise WeightsError(f"The checkpoint in {self.folder} is half of one and half of another: delete the folder "
                                "to start again.")
-        with torch.no_grad():
-            for name, tensor in self._tensors().items():
-                tensor.copy_(weights[name])
+        now = tensors_of(self.net)
+        fill(now, {name: weights[name] for name in now})
         for optimizer, state_of_one in zip(self.optimizers, memory["states"], strict=True):
             optimizer.load_state_dict(state_of_one)
         # Loading puts new dictionaries in place of the old groups: look at those from now on.
         self.groups = [group for optimizer in self.optimizers for group in optimizer.param_groups]
         self.step, self.seconds, self.rows = state["step"], state["seconds"], state["rows"]
-
-    def _tensors(self) -> dict[str, torch.Tensor]:
-        """Parameters and buffers, a tied weight once."""
-        return {**dict(self.net.named_parameters()), **dict(self.net.named_buffers())}
 
     def facts(self) -> dict[str, Any]:
         """What the card says of the run."""

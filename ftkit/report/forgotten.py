@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from ftkit.backbones import Model
 from ftkit.errors import UserError
 from ftkit.training import evaluate
+from ftkit.training.weights import fill, tensors_of
 
 
 def forgetting(old: Model, tuned: Model, split: Any, before: float | None = None) -> dict[str, float]:
@@ -47,22 +47,15 @@ def _body_of(old: Model, tuned: Model) -> Iterator[None]:
                         f"{len(mine)} tensors and {tuned.spec.name} with {len(others)}, not alike in names and shapes.")
     kept = {name: tensor.detach().clone() for name, tensor in mine.items()}
     try:
-        _fill(mine, others)
+        fill(mine, others)
         yield
     finally:
-        _fill(mine, kept)
+        fill(mine, kept)
 
 
 def _body(model: Model) -> dict[str, Tensor]:
     """Parameters and buffers of everything but the head."""
     head = tuple(f"{path}." for path in model.layers["head"].modules)
     net: nn.Module = model.net
-    both = {**dict(net.named_parameters()), **dict(net.named_buffers())}
-    return {name: tensor for name, tensor in both.items()
+    return {name: tensor for name, tensor in tensors_of(net).items()
             if name not in model.layers["head"].parameters and not name.startswith(head)}
-
-
-def _fill(target: dict[str, Tensor], source: dict[str, Tensor]) -> None:
-    with torch.no_grad():
-        for name, tensor in target.items():
-            tensor.copy_(source[name])

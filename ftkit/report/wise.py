@@ -14,6 +14,7 @@ from torch import Tensor
 from ftkit.backbones import Model
 from ftkit.errors import UserError
 from ftkit.training import History, evaluate
+from ftkit.training.weights import tensors_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -134,7 +135,7 @@ class _Line:
 
     def __init__(self, before: Model | History, after: Model, head: bool | None) -> None:
         self.model = plain_copy(after)
-        self.end = {name: tensor.detach().clone() for name, tensor in _tensors(self.model).items()}
+        self.end = {name: tensor.detach().clone() for name, tensor in tensors_of(self.model.net).items()}
         if head is None:
             known = isinstance(before, Model) and tuple(before.task.labels) == tuple(after.task.labels)
             head = after.task.generates or known
@@ -150,7 +151,7 @@ class _Line:
     def at(self, alpha: float) -> Model:
         """The model at a share of the way."""
         with torch.no_grad():
-            for name, tensor in _tensors(self.model).items():
+            for name, tensor in tensors_of(self.model.net).items():
                 if name in self.start and tensor.is_floating_point():
                     tensor.copy_(torch.lerp(self.start[name].to(tensor), self.end[name], alpha))
         return self.model
@@ -166,14 +167,10 @@ def plain_copy(model: Model) -> Model:
     return twin
 
 
-def _tensors(model: Model) -> dict[str, Tensor]:
-    return {**dict(model.net.named_parameters()), **dict(model.net.named_buffers())}
-
-
 def start_weights(before: Model | History, after: Model) -> dict[str, Tensor]:
     """The weights before fine-tuning, by the names of a network without adapters; of a History those that trained."""
     if isinstance(before, Model):
-        return _tensors(before if before.adapters is None else before.merged())
+        return tensors_of((before if before.adapters is None else before.merged()).net)
     if not isinstance(before, History) or before.start is None:
         raise UserError("before is a Model, or the History that fit returned in this session (one from JSON no longer "
                         f"knows the first weights); not {type(before).__name__}.")
@@ -182,4 +179,4 @@ def start_weights(before: Model | History, after: Model) -> dict[str, Tensor]:
     if after.adapters is None:
         return before.start.values(before.start.names)
     with before.start.back_in(after.net):
-        return _tensors(after.merged())
+        return tensors_of(after.merged().net)

@@ -1,7 +1,7 @@
 """Scores of a classifier.
 
-A dozen lines, where scikit-learn has the same: to import it, and pandas with it, takes 100 MB and a second or two in
-each kernel. The tests hold these numbers against scikit-learn's.
+A dozen lines, where scikit-learn has the same: to import it, and pandas with it, takes 100 MB and a second in each
+kernel. The tests hold these numbers against scikit-learn's.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from ftkit.disk import atomic_folder, disk_errors
 from ftkit.errors import UserError, WeightsError
 from ftkit.training.freezing import named_in, optimizer_state, restore_optimizer
+from ftkit.training.weights import fill, tensors_of
 
 if TYPE_CHECKING:
     from ftkit.training.session import TrainSession
@@ -47,7 +48,7 @@ def save_checkpoint(session: TrainSession, folder: Path, *, whole: bool = True) 
              "trained": sorted(session.history.start.planned),
              "history": _plain_history(session) | {"checkpoint": str(folder)}}
     with atomic_folder(folder, last=STATE) as fresh:
-        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in _tensors(session).items()
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors_of(session.net).items()
                    if whole or name not in untouched}, fresh / files["weights"])
         extra = session.scaler.state_dict() if session.scaler else {}
         torch.save({"optimizer": optimizer_state(session.optimizer, session.net), "scaler": extra},
@@ -79,11 +80,9 @@ def load_checkpoint(session: TrainSession, folder: Path) -> None:
         weights = load_file(folder / files["weights"])
         memory = torch.load(folder / files["optimizer"], weights_only=True)
     except Exception as error:
-        reason = (str(error).splitlines() or ["?"])[0][:200]
-        raise WeightsError(f"The checkpoint in {folder} is damaged: {type(error).__name__}, {reason}. "
-                           "Start again without resuming.") from error
-    _check_same_run(session.history.config, config, folder)
-    tensors = _tensors(session)
+        raise damaged(folder, error) from error
+    check_same_run({key: session.history.config[key] for key in _MUST_MATCH}, config, folder)
+    tensors = tensors_of(session.net)
     if not state.get("whole", True):
         weights = session.history.start.values(set(session.history.start.names) - set(weights)) | weights
         tensors = {name: tensors[name] for name in weights}
@@ -94,9 +93,7 @@ def load_checkpoint(session: TrainSession, folder: Path) -> None:
     session.history.start.planned = set(state["trained"])  # not what a later part of this session trained
     session._will_train(set(state["trained"]))  # before the weights come: the audit compares with those before training
     session.features.drop()
-    with torch.no_grad():
-        for name, tensor in tensors.items():
-            tensor.copy_(weights[name])
+    fill(tensors, weights)
     session.step_count, session.epoch, session.position = state["step"], state["epoch"], state["position"]
     session.override = state["override"]
     session._will_train(named_in(session.override))
@@ -112,17 +109,21 @@ def load_checkpoint(session: TrainSession, folder: Path) -> None:
         session.best.file.unlink(missing_ok=True)
 
 
-def _tensors(session: TrainSession) -> dict[str, torch.Tensor]:
-    return {**dict(session.net.named_parameters()), **dict(session.net.named_buffers())}
-
-
 def _plain_history(session: TrainSession) -> dict[str, Any]:
     """The history without the first weights, which only this process knows."""
     return asdict(replace(session.history, start=None))
 
 
-def _check_same_run(now: dict[str, Any], then: dict[str, Any], folder: Path) -> None:
-    differ = [f"{key} was {then.get(key)!r} and is {now[key]!r}" for key in _MUST_MATCH if then.get(key) != now[key]]
+def damaged(folder: Path, error: Exception) -> WeightsError:
+    """What is said of a checkpoint that cannot be read."""
+    reason = (str(error).splitlines() or ["?"])[0][:200]
+    return WeightsError(f"The checkpoint in {folder} is damaged: {type(error).__name__}, {reason}. "
+                        "Start again without resuming.")
+
+
+def check_same_run(now: dict[str, Any], then: dict[str, Any], folder: Path) -> None:
+    """Raise UserError, and name what differs, unless a checkpoint's settings `then` are those of `now`."""
+    differ = [f"{key} was {then.get(key)!r} and is {value!r}" for key, value in now.items() if then.get(key) != value]
     if differ:
         raise UserError(f"The checkpoint in {folder} is of another run: {'; '.join(differ)}. "
                         "Use the same settings, or start again without resuming.")

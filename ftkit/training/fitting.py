@@ -50,18 +50,41 @@ def fit(model: Model, data: Any, strategy: str | Strategy | None = None, *, prog
         session.resume(session.checkpoint_folder)
     with showing(session, progress):
         history = session.run()
-    if history.status in ("stopped", "interrupted"):
-        if processes.is_main():
-            print(f"{history.status.capitalize()} after step {session.step_count} of {session.total_steps}. "
-                  "The model is usable as it is. Go on with the same call and resume=True (command line: --resume; "
-                  f"checkpoint: {history.checkpoint}).", file=sys.stderr)
-    elif processes.is_main():
+    if processes.is_main():
         own = out is not None or resume or history.checkpoint is not None
-        history.checkpoint = None
+        if say_if_stopped(history, session.total_steps, " (command line: --resume)"):
+            return history
         if out is not None:
-            model.save(out, merge)
-            with atomic_folder(out) as fresh:
-                history.to_json(fresh / "history.json")
+            save_with_history(model, history, out, merge)
         if own:  # saved: only now is there nothing to go on from; what another, interrupted run left is kept
-            shutil.rmtree(session.checkpoint_folder, ignore_errors=True)
+            forget_checkpoint(history, session.checkpoint_folder)
     return history
+
+
+def say_if_stopped(history: History, total: int, beside: str = "") -> bool:
+    """Whether a run ended before its time; then it is said how to go on.
+
+    Args:
+        history: Of the run.
+        total: The steps that it was to take.
+        beside: Another way to say resume=True.
+    """
+    if history.status not in ("stopped", "interrupted"):
+        return False
+    print(f"{history.status.capitalize()} after step {len(history.steps)} of {total}. The model is usable as it is. "
+          f"Go on with the same call and resume=True{beside}. Checkpoint: {history.checkpoint}", file=sys.stderr)
+    return True
+
+
+def save_with_history(model: Model, history: History, out: str | Path, merge: bool | None = None) -> None:
+    """The trained model, and beside it how it was trained."""
+    history.checkpoint = None
+    model.save(out, merge)
+    with atomic_folder(out) as fresh:
+        history.to_json(fresh / "history.json")
+
+
+def forget_checkpoint(history: History, folder: Path) -> None:
+    """Remove the checkpoint of a run that is complete."""
+    history.checkpoint = None
+    shutil.rmtree(folder, ignore_errors=True)

@@ -21,7 +21,7 @@ from ftkit.errors import UserError
 _TEMPORARY = "It holds temporary files: free space there, or set TMPDIR to a folder on another disk."
 
 
-def _tensors(net: nn.Module) -> dict[str, Tensor]:
+def tensors_of(net: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name, a tied weight once (by identity: two zero biases are equal but not the same)."""
     return {**dict(net.named_parameters()), **dict(net.named_buffers())}
 
@@ -46,14 +46,14 @@ class WeightFile:
 
     def save(self, net: nn.Module, names: Iterable[str]) -> None:
         """Keep these parameters or buffers, in place of what was kept before."""
-        tensors = _tensors(net)
+        tensors = tensors_of(net)
         self._write({name: tensors[name].detach().cpu().contiguous() for name in names})
 
     def add(self, net: nn.Module, names: Iterable[str]) -> None:
         """Keep these as well, as they are now; nothing happens if nothing is kept yet."""
         names = list(names)
         if names and self.file.is_file():
-            tensors = _tensors(net)
+            tensors = tensors_of(net)
             self._write({**load_file(self.file), **{n: tensors[n].detach().cpu().contiguous() for n in names}})
 
     def _write(self, tensors: dict[str, Tensor]) -> None:
@@ -64,13 +64,11 @@ class WeightFile:
 
     def restore(self, net: nn.Module) -> None:
         """Put what is kept back into the network."""
-        tensors = _tensors(net)
-        with torch.no_grad():
-            for name, kept in load_file(self.file).items():
-                tensors[name].copy_(kept)
+        fill(tensors_of(net), load_file(self.file))
 
 
-def _fill(tensors: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+def fill(tensors: dict[str, Tensor], values: dict[str, Tensor]) -> None:
+    """Put values into tensors of the same names, in place."""
     with torch.no_grad():
         for name, value in values.items():
             tensors[name].copy_(value)
@@ -85,7 +83,7 @@ class StartRecord:
     """
 
     def __init__(self, net: nn.Module, trainable: Iterable[str]) -> None:
-        self.checksums = {name: checksum(tensor) for name, tensor in _tensors(net).items()}
+        self.checksums = {name: checksum(tensor) for name, tensor in tensors_of(net).items()}
         self.kept = WeightFile()
         self.names = list(trainable)
         self.planned: set[str] = set()  # what was to train by the plans that have held so far
@@ -109,24 +107,24 @@ class StartRecord:
         Raises:
             UserError: It is not the network that the record is of.
         """
-        tensors = _tensors(net)
+        tensors = tensors_of(net)
         if not tensors.keys() >= set(self.names):
             raise UserError("The weights that training began with do not fit this network any more: its adapters were "
                             "merged, or its head was replaced. Set model.reference to the model that it began from.")
         now = {name: tensors[name].detach().clone() for name in self.names}
-        _fill(tensors, self.values(self.names))
+        fill(tensors, self.values(self.names))
         try:
             yield
         finally:
-            _fill(tensors, now)
+            fill(tensors, now)
 
     def moved(self, net: nn.Module) -> dict[str, bool]:
         """For each parameter and buffer whether a single bit of it has changed."""
-        return {name: checksum(tensor) != self.checksums.get(name) for name, tensor in _tensors(net).items()}
+        return {name: checksum(tensor) != self.checksums.get(name) for name, tensor in tensors_of(net).items()}
 
     def distances(self, net: nn.Module) -> dict[str, tuple[float, float]]:
         """For each parameter that may train (|w - w0|, |w0|), 2-norms: drift is their ratio, for any set of them."""
-        tensors, result = _tensors(net), {}
+        tensors, result = tensors_of(net), {}
         with safe_open(self.kept.file, "pt") as file:
             for name in self.names:
                 start, now = file.get_tensor(name), tensors[name].detach().cpu()

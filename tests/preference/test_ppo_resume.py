@@ -64,7 +64,7 @@ def test_it_goes_on_bit_for_bit(strategy: str, fresh: bool, capsys: pytest.Captu
 def test_the_call_says_how_to_go_on(capsys: pytest.CaptureFixture[str]) -> None:
     history = ppo(writer(DPO(())), PROMPTS, short, on_step=lambda row: os.kill(os.getpid(), signal.SIGINT), **OPTIONS)
     assert "Interrupted after step 1 of 6" in (said := capsys.readouterr().err)
-    assert f"resume=True (checkpoint: {history.checkpoint})" in said
+    assert f"resume=True. Checkpoint: {history.checkpoint}" in said
 
 
 def test_out_holds_a_checkpoint_and_in_the_end_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,6 +96,7 @@ def test_mistakes_change_nothing(tmp_path: Path) -> None:
     refused("of another run: beta was 0.1 and is 0.5", beta=0.5)
     refused("prompts was .*5 with the checksum", prompts=PROMPTS[:4])
     refused("strategy was", strategy="full")
+    refused("strategy was", strategy="lora:r=2")  # nor are adapters inserted
     refused("of another model", net=writer(DPO(()), seed=9))
     (folder / "ppo.pt").write_bytes((folder / "ppo.pt").read_bytes()[:900])
     refused("is damaged", WeightsError)

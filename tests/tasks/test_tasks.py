@@ -284,7 +284,7 @@ def test_scores_are_those_of_scikit_learn(seed: int) -> None:
 
 
 def test_to_train_needs_neither_scikit_learn_nor_pandas() -> None:
-    """Together they take 90 MB: much on a machine with 2 GB."""
+    """Together they take 100 MB: much on a machine with 2 GB."""
     code = ("import sys, ftkit as ft; data = ft.load_data('reviews', limit=8)\n"
             "ft.fit(ft.load_backbone('bert-mini', data.task), data, 'probe', epochs=1, progress=False)\n"
             "print([name for name in ('sklearn', 'pandas') if name in sys.modules])")
