@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from ftkit.errors import FtkitError, UserError
 from ftkit.training import TrainSession
+from ftkit.training.cpu import release_threads
 
 Job = Callable[[], None]
 log = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ class Worker:
 
     def _wake(self) -> None:
         if self.thread is None:
+            release_threads()  # of the caller, who will hardly compute meanwhile
             self.thread = threading.Thread(target=self._loop, name="ftkit-experiment", daemon=True)
             self.thread.start()
 

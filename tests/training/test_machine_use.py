@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import psutil
@@ -43,6 +46,35 @@ def test_freed_blocks_go_back_to_the_system() -> None:
     assert last
     if cpu._glibc():
         assert held - psutil.Process().memory_info().rss > 20e6
+
+
+_HELPERS = """
+import os, sys, threading, torch
+from ftkit.training.cpu import release_threads
+
+def alive():
+    return len(os.listdir("/proc/self/task"))
+
+few = alive()
+x = torch.ones(500_000)  # enough numbers for torch to share them out
+total = x.sum()
+many = alive()
+release_threads()
+after = alive()
+assert total == x.sum() == 500_000, "it computes as before"
+release_threads()
+release_threads()  # nothing left to let go
+print(few, many, after)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")
+def test_helpers_of_the_calling_thread_are_let_go() -> None:
+    done = subprocess.run([sys.executable, "-c", _HELPERS], env={**os.environ, "OMP_NUM_THREADS": "2"}, check=True,
+                          capture_output=True, text=True)
+    few, many, after = map(int, done.stdout.split())
+    assert many > few
+    assert after == few
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
