@@ -1,7 +1,7 @@
 """Every lesson runs, by nbval, without a network; and what is committed is clean.
 
 Ten lessons of two minutes on two cores are twenty minutes, so all but the first are rehearsed here: every cell runs on
-real data and the real models, but `fit` trains two epochs at most, of two batches of eight, 16 examples validate, 24
+real data and the real models, but `fit` trains two epochs at most, of two batches of four, 8 examples validate, 24
 texts or pictures test, and PPO takes two steps. What students steer themselves, in the playground, is not cut short.
 `make lessons` runs them in full, as `make notebooks` did before it wrote their headers.
 """
@@ -38,13 +38,13 @@ from ftkit.preference.ppo import PPO as _PPO
 class _Rehearsed(_fitting.TrainSession):
     def __init__(self, model, data, *args, **settings):
         self.compared = "clip" in settings and settings["clip"] is None  # with a loop written by hand, number by number
-        little = data if self.compared else _replace(data, train=data.train.take(64), valid=data.valid.take(16))
+        little = data if self.compared else _replace(data, train=data.train.take(64), valid=data.valid.take(8))
         if not self.compared:
             settings["epochs"] = min(settings.get("epochs", 2), 2)
         super().__init__(model, little, *args, **settings)
     def _batches(self, epoch):
         batches = super()._batches(epoch)
-        return batches if self.compared else [batch[:8] for batch in batches[:2]]
+        return batches if self.compared else [batch[:4] for batch in batches[:2]]
 def _step_soon_the_last(run, _step=_PPO.step):
     run.count = run.count if run.count < 1 else run.settings.steps - 1
     return _step(run)
