@@ -36,7 +36,8 @@ class Settings:
         weight_decay: For matrices.
         optimizer: "adamw" or "sgd".
         class_weights: None, "balanced", or one number per class.
-        keep_best: Return to the weights of the best epoch by validation accuracy.
+        keep_best: Return to the weights of the best epoch by validation accuracy. With few validation examples, which
+            epoch that is is partly luck: with 150, bert-mini came to 90.1 ± 0.7 % so, and to 90.5 ± 0.2 % without.
         patience: Stop after so many epochs without a better one; None never stops early.
         augment: Shift pictures at random, and mirror them where that keeps their meaning. "shift" never mirrors: for
             your own pictures of letters, arrows, left and right hands. Sounds: other speeds, stretches masked.
