@@ -49,7 +49,7 @@ def test_freed_blocks_go_back_to_the_system() -> None:
 
 
 _HELPERS = """
-import os, sys, threading, torch
+import os, torch
 from ftkit.training.cpu import release_threads
 
 def alive():

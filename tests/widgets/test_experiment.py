@@ -493,6 +493,18 @@ def test_train_here_is_refused_while_it_runs() -> None:
         experiment.train(steps=1)
 
 
+def test_the_caller_s_helpers_are_let_go_before_the_thread_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[threading.Thread, threading.Thread | None]] = []
+    play = make()
+    monkeypatch.setattr("ftkit.widgets.worker.release_threads",
+                        lambda: seen.append((threading.current_thread(), play.worker.thread)))
+    play.step(1)
+    assert play.wait(60)
+    assert seen == [(threading.current_thread(), None)]
+    play.train(steps=1)  # here, in this thread: it needs them itself
+    assert len(seen) == 1
+
+
 def test_the_thread_is_a_daemon_and_ends() -> None:
     experiment = make(epochs=5000)
     experiment.run(5)
